@@ -1,0 +1,303 @@
+"""Writes bench/RESULTS.md and its plots from the rows of the sections."""
+
+import figures
+import plots
+
+TITLES = {
+    "kv": "Dict operations",
+    "list": "Lists",
+    "open": "Opening, memory, size",
+    "durable": "Durable puts",
+    "mixed": "A reader and a writer in two processes",
+    "latency": "Put latency while a store grows",
+}
+
+NOTES = {
+    "kv": "CPU ns an operation (user and system, all threads of the "
+          "process), the median of the rounds; a fresh process for each "
+          "phase of a store on disk. *null* is the harness alone and is "
+          "inside every figure. Nothing here is durable against a power "
+          "cut; all but tkrzw and gdbm survive kill -9. \"one\" is one "
+          "operation a transaction (loads: 95 % filled in batches, the rest "
+          "timed), \"batch\" 1000. *memhash* allocates each value anew, "
+          "*memhash-inplace* copies over a value of the same size.",
+    "list": "CPU ns an operation. *array* and *blocks* are in memory; "
+            "*sqlite* is a table that after an insert in the middle can find "
+            "an item by index only by counting. *kist-dict* is the load of "
+            "a dict with as many items in the same run.",
+    "open": "Wall time, each in a fresh process, medians. \"killed\": the "
+            "writer before was ended by SIGKILL; \"evicted\": the files were "
+            "dropped from the page cache. The rebuild deletes the index and "
+            "opens. Memory is what 200 000 gets and 100 000 puts leave "
+            "anonymous.",
+    "durable": "Wall time. *bare* writes 144 bytes to a file whose space is "
+               "taken and calls fdatasync. The engines take turns in blocks "
+               "of 50 puts, so all meet the same disk. KiB, writes and "
+               "flushes are what /sys/block says reached the loop device.",
+    "mixed": "CPU ns an operation and million operations a second of wall "
+             "time; reader and writer are processes of their own.",
+    "latency": "Wall time in us of single puts. \"own\" leaves out time "
+               "that the scheduler took. \"tenth worst\" is of a tenth of "
+               "the growth. An engine that ran out of time shows how far it "
+               "came.",
+}
+
+
+def number(value):
+    if value is None:
+        return "-"
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}"
+
+
+def table(heads, lines):
+    text = ["| " + " | ".join(heads) + " |",
+            "|---|" + "---:|" * (len(heads) - 1)]
+    text += ["| " + " | ".join(map(str, line)) + " |" for line in lines]
+    return "\n".join(text) + "\n"
+
+
+def verdict(row):
+    if row.reached is None:
+        return "not measured"
+    return "reached" if row.reached else "**not reached**"
+
+
+def figure(row):
+    if row.figure is None:
+        return "-"
+    return f"{number(row.figure)} {row.unit}".strip().replace(" x", "x")
+
+
+def limit(row):
+    sign = ">=" if row.at_least else "<="
+    return f"{sign} {row.limit:g} {row.unit}".strip().replace(" x", "x")
+
+
+def target_table(rows):
+    return table(("what", "kist", "target", "verdict", "figures"),
+                 [(row.what, figure(row), limit(row), verdict(row),
+                   row.detail) for row in rows])
+
+
+def kv_matrix(rows):
+    """One line a phase, one column a comparison."""
+    groups = {}
+    for row in rows:
+        phase, _, what = row.what.partition(": ")
+        if what:
+            groups.setdefault(phase, []).append(row)
+    heads = ("", "LMDB batched", "LMDB one", "RocksDB", "SQLite",
+             "best peer", "over memhash")
+    keys = ("LMDB batched", "LMDB one", "RocksDB", "SQLite", "the best peer",
+            "over a hash")
+    lines = []
+    for phase, group in groups.items():
+        line = [phase]
+        for key in keys:
+            row = next((row for row in group
+                        if row.what.partition(": ")[2].startswith(key)),
+                       None)
+            if row is None:
+                line.append("")
+                continue
+            sign = ">=" if row.at_least else "<="
+            miss = " **not reached**" if row.reached is False else ""
+            line.append(f"{number(row.figure)}x ({sign} {row.limit:g}x)"
+                        f"{miss}")
+        lines.append(line)
+    return table(heads, lines)
+
+
+def engines_of(rows):
+    return list(dict.fromkeys(row["engine"] for row in rows
+                              if "engine" in row))
+
+
+def kv_full(rows):
+    by_phase = figures.kv_table(rows)
+    phases = [phase for phase in (*figures.PHASES, "get_many", "load_many",
+                                  "put_many") if phase in by_phase]
+    lines = [[engine, *(number(by_phase[phase].get(engine))
+                        for phase in phases)]
+             for engine in engines_of(rows)]
+    spreads = [figures.spread(rows, "cpu_ns", engine=row["engine"],
+                              phase=row["phase"]) or 1 for row in rows]
+    wide = sum(1 for value in spreads if value > 1.25)
+    return (table(("engine", *phases), lines) +
+            f"\nRounds agree within 1.25x in {len(spreads) - wide} of "
+            f"{len(spreads)} measurements; the widest cell is "
+            f"{max(spreads):.2f}x.\n")
+
+
+def list_full(rows):
+    phases = ("append", "get", "iterate", "insert", "get_edited",
+              "iterate_edited", "pop")
+    keys = list(dict.fromkeys((row["engine"], row["n"]) for row in rows))
+    lines = [[engine, f"{count:.0f}",
+              *(number(figures.median(rows, "cpu_ns", engine=engine,
+                                      n=count, phase=phase))
+                for phase in phases)]
+             for engine, count in keys]
+    return table(("engine", "items", *phases), lines)
+
+
+def open_full(rows):
+    lines = []
+    keys = list(dict.fromkeys((row["engine"], row["n"]) for row in rows
+                              if "engine" in row))
+    for engine, count in keys:
+        line = [engine, f"{count:.0f}"]
+        for state in ("clean", "killed", "evicted"):
+            for field in ("open_us", "first_get_us"):
+                line.append(number(figures.median(
+                    rows, field, engine=engine, n=count, state=state)))
+        anon = figures.median(rows, "anon_bytes", engine=engine, n=count)
+        line.append("-" if anon is None else f"{anon / 2**20:.2f}")
+        lines.append(line)
+    text = table(("engine", "keys", "clean: open us", "get us",
+                  "killed: open us", "get us", "evicted: open us", "get us",
+                  "anonymous MiB"), lines)
+    sizes = [[f"{row['n']:.0f}", number(row["index_bytes"]),
+              number(row["index_file_bytes"]), number(row["log_bytes"]),
+              number(figures.median(rows, "wall_ns", what="rebuild",
+                                    n=row["n"]))]
+             for row in rows if row.get("what") == "sizes"]
+    return text + "\n" + table(
+        ("kist, keys", "index B in use", "index B on disk", "log B",
+         "rebuild ns a record"), sizes)
+
+
+def durable_full(rows):
+    ones = [row for row in rows if row["bench"] == "durable"]
+    fields = ("p50_us", "p99_us", "mean_us", "kib", "writes", "flushes")
+    keys = list(dict.fromkeys((row["where"], row["engine"])
+                              for row in ones))
+    text = table(("where", "engine", "p50 us", "p99 us", "mean us",
+                  "KiB a put", "writes", "flushes"),
+                 [[where, engine,
+                   *(number(figures.median(ones, field, where=where,
+                                           engine=engine))
+                     for field in fields)]
+                  for where, engine in keys])
+    many = [row for row in rows if row["bench"] == "durable_many"]
+    keys = list(dict.fromkeys((row["engine"], row["how"], row["writers"])
+                              for row in many))
+    text += "\n" + table(
+        ("engine", "how", "writers", "us a put"),
+        [[engine, how, f"{writers:.0f}",
+          number(figures.median(many, "us", engine=engine, how=how,
+                                writers=writers))]
+         for engine, how, writers in keys])
+    for row in rows:
+        if "problem" in row:
+            text += f"\nNot measured on {row['where']}: {row['problem']}\n"
+    return text
+
+
+def mixed_full(rows):
+    lines = []
+    for engine in engines_of(rows):
+        for role in ("reader", "writer"):
+            for company in ("alone", "beside"):
+                where = {"engine": engine, "role": role, "company": company}
+                wall = figures.median(rows, "wall_ns", **where)
+                lines.append([engine, role, company,
+                              number(figures.median(rows, "cpu_ns",
+                                                    **where)),
+                              number(1000 / wall if wall else None)])
+    return table(("engine", "role", "company", "CPU ns", "M op/s"), lines)
+
+
+def latency_full(rows):
+    fields = ("p50_us", "p99_us", "p999_us", "p9999_us", "max_us",
+              "own_max_us")
+    lines = [[engine,
+              f"{figures.median(rows, 'n', engine=engine, part='all'):.0f}",
+              *(number(figures.median(rows, field, engine=engine,
+                                      part="all")) for field in fields)]
+             for engine in engines_of(rows)]
+    text = table(("engine", "puts", "p50", "p99", "p99.9", "p99.99", "max",
+                  "max own"), lines)
+    lines = [[str(part),
+              *(number(figures.median(rows, field, engine="kist",
+                                      part=str(part)))
+                for field in ("p999_us", "tenth_worst_us", "max_us",
+                              "own_max_us"))]
+             for part in range(1, 11)]
+    return text + "\n" + table(("kist, tenth", "p99.9", "10th worst", "max",
+                                "max own"), lines)
+
+
+FULL = {
+    "kv": kv_full,
+    "list": list_full,
+    "open": open_full,
+    "durable": durable_full,
+    "mixed": mixed_full,
+    "latency": latency_full,
+}
+
+
+def target_part(found, targets):
+    parts = ["## Targets\n"]
+    all_rows = [row for rows in targets.values() for row in rows]
+    missed = [row for row in all_rows if row.reached is False]
+    reached = [row for row in all_rows if row.reached]
+    parts.append(f"{len(reached)} of {len(all_rows)} targets reached, "
+                 f"{len(missed)} not reached, "
+                 f"{len(all_rows) - len(reached) - len(missed)} not "
+                 "measured. Each ratio is of figures from the same run.\n")
+    if any(section["quick"] for section in found.values()):
+        parts.append("**Sections marked quick ran one round with fewer keys "
+                     "than the targets are set for.**\n")
+    if missed:
+        parts.append("Not reached:\n")
+        parts.append(target_table(missed))
+    for name, rows in targets.items():
+        parts.append(f"### {TITLES[name]}\n")
+        if name == "kv":
+            parts.append("A peer's cost over kist's, and kist's over a hash "
+                         "in memory.\n")
+            parts.append(kv_matrix(rows))
+            rows = [row for row in rows if ": " not in row.what]
+        parts.append(target_table(rows))
+    return parts, len(reached), len(missed)
+
+
+def machine_part(found):
+    facts = {}
+    for section in found.values():
+        facts.update(section["machine"])
+    parts = ["## Machine\n", table(("", ""), facts.items())]
+    parts.append(table(("section", "date", "rounds", "seconds", "kind"),
+                       [(name, section["date"], str(section["rounds"]),
+                         str(section["seconds"]),
+                         "quick" if section["quick"] else "full")
+                        for name, section in found.items()]))
+    return parts
+
+
+def write(found, folder):
+    """Writes folder/RESULTS.md; returns how many targets are reached and
+    how many are not."""
+    (folder / "plots").mkdir(parents=True, exist_ok=True)
+    targets = {name: figures.ROWS[name](section["rows"])
+               for name, section in found.items()}
+    parts = ["# What kist costs, beside its peers\n",
+             "Written by `bench/run`; no figure by hand.\n"]
+    target_parts, reached, missed = target_part(found, targets)
+    parts += target_parts
+    parts += machine_part(found)
+    for name, section in found.items():
+        parts.append(f"## {TITLES[name]}\n")
+        parts.append(NOTES[name] + "\n")
+        parts.append(FULL[name](section["rows"]))
+        for file, draw, title in plots.PLOTS[name]:
+            draw(section["rows"], folder / "plots" / file)
+            parts.append(f"![{title}](plots/{file})\n")
+    (folder / "RESULTS.md").write_text("\n".join(parts))
+    return reached, missed

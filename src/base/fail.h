@@ -1,0 +1,27 @@
+/*
+ * fail.h - where a failure is born.
+ *
+ * Layer    base.
+ * Threads  the detail is thread-local (kist_last_error()).
+ */
+#ifndef KI_BASE_FAIL_H
+#define KI_BASE_FAIL_H
+
+#include <stdint.h>
+
+#include "kist/status.h"
+
+#define KI_NO_OFFSET UINT64_MAX
+
+/*
+ * Records a failure of this thread and returns `status`.  `path` may be NULL,
+ * `offset` KI_NO_OFFSET; `what` must be static text.  errno is recorded for
+ * KIST_ERR_IO and KIST_ERR_NOMEM only.
+ */
+#define KI_FAIL(status, path, offset, what)                                   \
+    ki_fail((status), (path), (offset), (what), __FILE__, __LINE__)
+
+kist_status ki_fail(kist_status status, const char *path, uint64_t offset,
+                    const char *what, const char *file, int line);
+
+#endif /* KI_BASE_FAIL_H */

@@ -1,0 +1,7 @@
+#include "kist/version.h"
+
+const char *
+kist_version(void)
+{
+    return KIST_VERSION_STRING;
+}

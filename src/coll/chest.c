@@ -1,0 +1,355 @@
+#include "coll/chest.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/fail.h"
+#include "coll/batch.h"
+#include "coll/durable.h"
+#include "os/file.h"
+
+#define RESERVE_DEFAULT (UINT64_C(64) << 30)
+#define LOCK_TIMEOUT_MS 60000u
+
+/* --- damage ----------------------------------------------------------------------- */
+
+kist_status
+ki_bad_record(const ki_gen *gen, uint64_t offset)
+{
+    const uint64_t size = ki_word_load(&gen->idx, KI_W_LOG_SIZE);
+
+    if (size > gen->log.limit && offset < size) {
+        return KI_AGAIN;
+    }
+    return KI_FAIL(KIST_ERR_CORRUPT, gen->log.path, offset, "record");
+}
+
+kist_status
+ki_bad_index(const ki_gen *gen, uint64_t address)
+{
+    if (ki_word_load(&gen->idx, KI_W_SIZE) > gen->idx.limit) {
+        return KI_AGAIN;
+    }
+    if (ki_mapping_is_cut(&gen->log.read_map)) {
+        return KI_FAIL(KIST_ERR_CORRUPT, gen->log.path, KI_NO_OFFSET,
+                       "the file was cut short while open");
+    }
+    return ki_bad_index_of(&gen->idx, address);
+}
+
+kist_status
+ki_bad_index_of(const ki_idx *idx, uint64_t address)
+{
+    return KI_FAIL(KIST_ERR_CORRUPT, idx->path, address,
+                   ki_mapping_is_cut(&idx->map)
+                       ? "the file was cut short while open"
+                       : "index word (kist verify rebuilds it)");
+}
+
+/* --- references -------------------------------------------------------------------- */
+
+void
+ki_chest_hold(kist *k)
+{
+    atomic_fetch_add(&k->references, 1);
+}
+
+void
+ki_chest_release(kist *k)
+{
+    if (atomic_fetch_sub(&k->references, 1) == 1) {
+        (void)pthread_mutex_destroy(&k->mutex);
+        ki_free(k->log_path);
+        ki_free(k->index_path);
+        ki_free(k);
+    }
+}
+
+void
+ki_chest_want(kist *k, uint64_t reserve)
+{
+    if (reserve > atomic_load(&k->reserve)) {
+        atomic_store(&k->reserve, reserve);
+    }
+}
+
+/* --- entering ------------------------------------------------------------------------ */
+
+kist_status
+ki_enter_slowly(kist *k, ki_gen **gen)
+{
+    ki_gen *now;
+    kist_status status;
+
+    if (ki_inflight_self == NULL) {
+        status = ki_inflight_register();
+        if (status != KIST_OK) {
+            return status;
+        }
+    }
+    for (;;) {
+        if (k->forks != atomic_load(&ki_inflight_forks)) {
+            return KI_FAIL(KIST_ERR_FORKED, k->log_path, KI_NO_OFFSET,
+                           "opened before fork(): open it again");
+        }
+        now = atomic_load(&k->gen);
+        if (now == NULL) {
+            return KI_FAIL(KIST_ERR_CLOSED, k->log_path, KI_NO_OFFSET,
+                           "handle");
+        }
+        ki_inflight_enter(now);
+        if (atomic_load(&k->gen) != now) {
+            ki_inflight_leave();
+            continue;
+        }
+        if (ki_word_load(&now->idx, KI_W_STALE) != 0 ||
+            ki_reclog_is_superseded(&now->log)) {
+            ki_inflight_leave();
+            status = ki_exchange(k, now);
+            if (status != KIST_OK) {
+                return status;
+            }
+            continue;
+        }
+        if (!now->shared) {
+            status = ki_gen_follow(now);
+            if (status != KIST_OK) {
+                ki_inflight_leave();
+                return status;
+            }
+        }
+        *gen = now;
+        return KIST_OK;
+    }
+}
+
+/* Closes what was retired and is not looked at any more. */
+static void
+sweep(kist *k)
+{
+    ki_gen **at = &k->retired;
+
+    while (*at != NULL) {
+        ki_gen *gen = *at;
+
+        if (atomic_load(&gen->pins) > 0 || ki_inflight_has_view(gen)) {
+            at = &gen->next_retired;
+        }
+        else {
+            *at = gen->next_retired;
+            (void)ki_gen_close(gen, true);
+        }
+    }
+}
+
+static ki_place
+place_of(const kist *k, const kist_options *options)
+{
+    ki_place place = {k->log_path, k->index_path, options,
+                      atomic_load(&k->reserve)};
+
+    return place;
+}
+
+kist_status
+ki_exchange(kist *k, const ki_gen *gen)
+{
+    kist_options options = k->options;
+    ki_place place = place_of(k, &options);
+    ki_gen *now;
+    ki_gen *next;
+    kist_status status = KIST_OK;
+
+    options.must_create = false;
+    options.must_exist = true;
+    (void)pthread_mutex_lock(&k->mutex);
+    now = atomic_load(&k->gen);
+    if (now == NULL || now != gen) {
+        goto out;
+    }
+    if (atomic_load(&k->owner) != NULL) {
+        status = KI_FAIL(KIST_ERR_NOMEM, k->log_path, KI_NO_OFFSET,
+                         "address space during a batch (map_reserve)");
+        goto out;
+    }
+    status = ki_gen_open(&place, &next);
+    if (status != KIST_OK) {
+        goto out;
+    }
+    next->clean_shutdown = now->clean_shutdown;
+    atomic_store(&k->gen, next);
+    now->next_retired = k->retired;
+    k->retired = now;
+    sweep(k);
+
+out:
+    (void)pthread_mutex_unlock(&k->mutex);
+    return status;
+}
+
+/* --- open and close ------------------------------------------------------------------- */
+
+static bool
+ends_with(const char *text, const char *end)
+{
+    const size_t size = strlen(text);
+    const size_t end_size = strlen(end);
+
+    return size > end_size && strcmp(text + size - end_size, end) == 0;
+}
+
+/* PATH.kist and PATH.kistx from either spelling. */
+static kist_status
+set_paths(kist *k, const char *path)
+{
+    const size_t size = strlen(path);
+    const size_t base = ends_with(path, ".kist") ? size - 5 : size;
+
+    k->log_path = ki_calloc(1, base + 6);
+    k->index_path = ki_calloc(1, base + 7);
+    if (k->log_path == NULL || k->index_path == NULL) {
+        return KI_FAIL(KIST_ERR_NOMEM, path, KI_NO_OFFSET, "path");
+    }
+    memcpy(k->log_path, path, base);
+    memcpy(k->log_path + base, ".kist", 6);
+    memcpy(k->index_path, path, base);
+    memcpy(k->index_path + base, ".kistx", 7);
+    return KIST_OK;
+}
+
+static kist_status
+check_options(const char *path, const kist_options *o)
+{
+    if (path == NULL || *path == '\0') {
+        return KI_FAIL(KIST_ERR_INVALID, NULL, KI_NO_OFFSET, "empty path");
+    }
+    if ((unsigned)o->durability > KIST_SYNC) {
+        return KI_FAIL(KIST_ERR_INVALID, path, KI_NO_OFFSET, "durability");
+    }
+    if (!(o->compact_ratio >= 0 && o->compact_ratio <= 1)) {
+        return KI_FAIL(KIST_ERR_INVALID, path, KI_NO_OFFSET,
+                       "compact_ratio outside 0 .. 1");
+    }
+    if (o->must_create && (o->must_exist || o->read_only)) {
+        return KI_FAIL(KIST_ERR_INVALID, path, KI_NO_OFFSET,
+                       "must_create with must_exist or read_only");
+    }
+    return KIST_OK;
+}
+
+static kist_status
+open_it(kist *k, const char *path, const kist_options *options)
+{
+    ki_place place;
+    ki_gen *gen;
+    kist_status status;
+
+    if (options != NULL) {
+        k->options = *options;
+    }
+    status = check_options(path, &k->options);
+    if (status != KIST_OK) {
+        return status;
+    }
+    if (k->options.lock_timeout_ms == 0) {
+        k->options.lock_timeout_ms = LOCK_TIMEOUT_MS;
+    }
+    if (k->options.file_mode == 0) {
+        k->options.file_mode = 0600;
+    }
+    atomic_init(&k->reserve, k->options.map_reserve != 0
+                                 ? k->options.map_reserve
+                                 : RESERVE_DEFAULT);
+    status = set_paths(k, path);
+    if (status == KIST_OK && ki_inflight_self == NULL) {
+        status = ki_inflight_register();
+    }
+    if (status != KIST_OK) {
+        return status;
+    }
+    k->forks = atomic_load(&ki_inflight_forks);
+    place = place_of(k, &k->options);
+    status = ki_gen_open(&place, &gen);
+    if (status != KIST_OK) {
+        return status;
+    }
+    atomic_store(&k->gen, gen);
+    if (k->options.durability == KIST_INTERVAL && gen->writable) {
+        status = ki_syncer_start(k);
+        if (status != KIST_OK) {
+            atomic_store(&k->gen, NULL);
+            (void)ki_gen_close(gen, false);
+        }
+    }
+    return status;
+}
+
+kist_status
+kist_open(const char *path, const kist_options *options, kist **out)
+{
+    kist *k = ki_calloc(1, sizeof(*k));
+    kist_status status;
+
+    *out = NULL;
+    if (k == NULL) {
+        return KI_FAIL(KIST_ERR_NOMEM, path, KI_NO_OFFSET, "handle");
+    }
+    (void)pthread_mutex_init(&k->mutex, NULL);
+    atomic_init(&k->references, 1);
+    status = open_it(k, path, options);
+    if (status != KIST_OK) {
+        ki_chest_release(k);
+        return status;
+    }
+    *out = k;
+    return KIST_OK;
+}
+
+kist_status
+kist_close(kist *k)
+{
+    ki_gen *gen;
+    kist_status status = KIST_OK;
+    bool forked;
+
+    if (k == NULL) {
+        return KIST_OK;
+    }
+    forked = k->forks != atomic_load(&ki_inflight_forks);
+    ki_syncer_stop(k);
+    if (!forked) {
+        ki_batch_forget(k);
+        (void)pthread_mutex_lock(&k->mutex);
+    }
+    gen = atomic_exchange(&k->gen, NULL);
+    if (gen != NULL) {
+        if (!forked) {
+            ki_inflight_drain(gen);
+        }
+        // Another thread's batch holds a lock in the map, which must stay
+        // mapped until that thread ends: then the next writer mends it.
+        if (forked || atomic_load(&k->owner) == NULL) {
+            status = ki_gen_close(gen, forked);
+        }
+    }
+    while (k->retired != NULL) {
+        gen = k->retired;
+        k->retired = gen->next_retired;
+        if (!forked) {
+            ki_inflight_drain(gen);
+        }
+        (void)ki_gen_close(gen, true);
+    }
+    if (!forked) {
+        (void)pthread_mutex_unlock(&k->mutex);
+    }
+    ki_chest_release(k);
+    return status;
+}
+
+const char *
+kist_path(const kist *k)
+{
+    return k->log_path;
+}

@@ -1,0 +1,115 @@
+/*
+ * gen.h - one generation of a kist, as one handle has it open: log and index.
+ *
+ * Opening decides what the index is worth.  A pair of locks on two bytes of
+ * the log file says who is there:
+ *     byte 0   shared by everybody who has the kist open; exclusive for
+ *              whoever must be alone (close of the last, destroy, repair)
+ *     byte 1   exclusive while a writer opens, so that one at a time judges
+ *              and rebuilds
+ *
+ *   the index is           and then
+ *   alive (same boot,      join: map it, finish what a dead writer began
+ *     mount, inode)
+ *   clean, not alive       make its locks new, mark it alive
+ *   neither, or missing    build a new one beside it from the log, rename
+ *
+ * A read-only handle uses an index that is alive or clean, and else builds one
+ * in private memory and follows the log.  So does the only user of a kist on a
+ * file system whose maps cannot be shared.
+ *
+ * Layer    coll.
+ * Threads  open and close by one thread at a time (kist's mutex).
+ */
+#ifndef KI_COLL_GEN_H
+#define KI_COLL_GEN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "index/idxfile.h"
+#include "kist/options.h"
+#include "log/reclog.h"
+
+#define KI_LOCK_BYTE_USERS  0u
+#define KI_LOCK_BYTE_OPENER 1u
+
+/* Room in the log that only removals may use, so that a full disk can be
+ * mended from within. */
+#define KI_LOG_SPARE (UINT64_C(16) << 10)
+
+/* The path of a new file under construction, beside the file it is to be. */
+#define KI_BUILD_SUFFIX ".build~"
+
+typedef struct ki_gen {
+    ki_idx idx;
+    ki_reclog log;
+    bool writable; /* may append */
+    bool shared;   /* the index is a file that others share */
+    bool clean_shutdown;
+    bool rebuilt;
+    uint64_t recovered_records;
+    uint64_t torn_bytes;
+    uint32_t damaged;           /* private index: the log cannot be followed */
+    pthread_mutex_t following;  /* private index: one thread catches up */
+    _Atomic uint32_t pins; /* scans whose position is meant in it */
+    struct ki_gen *next_retired;
+} ki_gen;
+
+/* Where a kist lies and how it is to be opened. */
+typedef struct ki_place {
+    const char *log_path;
+    const char *index_path;
+    const kist_options *options;
+    uint64_t reserve; /* address space to try for */
+} ki_place;
+
+/*
+ * Opens the pair, creating it if options allow.  The caller owns *gen.  Fails
+ * as kist_open() does.
+ */
+KIST_NODISCARD kist_status ki_gen_open(const ki_place *place, ki_gen **gen);
+
+/*
+ * Closes it.  Whoever is the last user of a writable pair syncs it and marks
+ * the index clean: what that answers is returned.  `abandon` skips that (a
+ * superseded generation, or a child after fork).
+ */
+kist_status ki_gen_close(ki_gen *gen, bool abandon);
+
+/*
+ * Creates a new, empty pair at the place, whole or not at all: EXISTS if
+ * somebody else was faster.
+ */
+KIST_NODISCARD kist_status ki_gen_create(const ki_place *place);
+
+/* The log of a private index may have grown: applies what is new. */
+KIST_NODISCARD kist_status ki_gen_follow(ki_gen *gen);
+
+/*
+ * Makes gen->idx, which is closed, a new index in the file `path` (private
+ * memory if NULL), built from all records of the log.  *torn is set to how
+ * many bytes behind the last record are an unfinished tail.  CORRUPT if the
+ * log is damaged before its synced end (at least `synced`).
+ */
+KIST_NODISCARD kist_status ki_gen_build_index(ki_gen *gen, const char *path,
+                                              uint32_t file_mode,
+                                              uint64_t reserve,
+                                              uint64_t synced, uint64_t *torn);
+
+/*
+ * A path beside `path` for a file under construction, unlike any other; the
+ * caller frees it.  NULL: no memory.
+ */
+char *ki_gen_build_path(const char *path);
+
+/*
+ * Builds a new index beside the old one and puts it in its place, as
+ * gen->idx, which is closed; cuts a torn tail.  The caller is the only opener.
+ */
+KIST_NODISCARD kist_status ki_gen_rebuild(ki_gen *gen, const ki_place *place,
+                                          uint64_t synced);
+
+#endif /* KI_COLL_GEN_H */

@@ -1,0 +1,226 @@
+#include "coll/keyed.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+#include "index/hashidx.h"
+#include "index/slots.h"
+
+static bool
+key_is(const ki_record *record, uint32_t id, const ki_key *key)
+{
+    return record->ksize == key->size && record->coll == id &&
+           memcmp(record->key, key->data, key->size) == 0;
+}
+
+/*
+ * One pass over the window.  A candidate whose record is damaged might have
+ * been the key, so it cannot be passed over.
+ */
+static kist_status
+find_once(const ki_gen *gen, const ki_tx *own, uint64_t header,
+          const ki_key *key, ki_found *found)
+{
+    const uint32_t id = (uint32_t)(ki_keyed_at(gen, own, header, KI_C_ABOUT) >>
+                                   32);
+    const uint64_t end = ki_log_end(gen);
+    ki_probe probe;
+
+    ki_probe_begin(&probe, &gen->idx, own,
+                   ki_keyed_at(gen, own, header, KI_C_HASH), key->hash);
+    while (ki_probe_next(&probe, &found->word, &found->address)) {
+        found->offset = ki_hash_offset(found->word);
+        if (KI_UNLIKELY(!ki_reclog_load(&gen->log, found->offset, end,
+                                        &found->record))) {
+            return ki_bad_record(gen, found->offset);
+        }
+        if (KI_LIKELY(key_is(&found->record, id, key))) {
+            return KIST_OK;
+        }
+    }
+    return KI_UNLIKELY(probe.damaged) ? ki_bad_index(gen, header + KI_C_HASH)
+                                      : KIST_ERR_NOTFOUND;
+}
+
+kist_status
+ki_keyed_find(const ki_gen *gen, const ki_tx *own, uint64_t header,
+              const ki_key *key, ki_found *found)
+{
+    for (;;) {
+        const uint64_t version = ki_view_begin(&gen->idx);
+        const kist_status status = find_once(gen, own, header, key, found);
+
+        if (KI_LIKELY(ki_view_held(&gen->idx, version))) {
+            return status != KIST_ERR_NOTFOUND ? status : ki_not_found(gen);
+        }
+    }
+}
+
+kist_status
+ki_keyed_in_slot(const ki_gen *gen, const ki_tx *own, uint64_t header,
+                 uint64_t i, uint64_t *offset, ki_record *record)
+{
+    for (;;) {
+        const uint64_t version = ki_view_begin(&gen->idx);
+        const uint64_t at = ki_slots_at(&gen->idx, own, header + KI_C_TABLE,
+                                        i);
+        const uint64_t word = at == 0 ? 0
+                              : own == NULL
+                                  ? ki_word_load(&gen->idx, at)
+                                  : ki_tx_load(own, at);
+
+        if (KI_UNLIKELY(!ki_view_held(&gen->idx, version))) {
+            continue;
+        }
+        if (word == KI_SLOT_HOLE) {
+            return KIST_ERR_NOTFOUND;
+        }
+        if (word == 0) {
+            // The collection may have been emptied or shrunk meanwhile.
+            return i < ki_keyed_at(gen, own, header, KI_C_SLOTS)
+                       ? ki_bad_index(gen, header + KI_C_TABLE)
+                       : KIST_ERR_NOTFOUND;
+        }
+        *offset = word;
+        return ki_reclog_load(&gen->log, word, ki_log_end(gen), record)
+                   ? KIST_OK
+                   : ki_bad_record(gen, word);
+    }
+}
+
+void
+ki_account(ki_tx *tx, uint64_t header, uint64_t bytes, bool resized)
+{
+    ki_tx_store(tx, header + KI_C_BYTES, bytes);
+    ki_tx_store(
+        tx, header + KI_C_WRITES,
+        ki_writes_next(ki_tx_load(tx, header + KI_C_WRITES), resized));
+}
+
+kist_status
+ki_keyed_room(const ki_gen *gen, ki_tx *tx, uint64_t header, uint64_t hash,
+              uint64_t offset, ki_vacancy *vacancy)
+{
+    kist_status status;
+
+    vacancy->slot = ki_tx_load(tx, header + KI_C_SLOTS);
+    status = ki_slots_room(tx, header + KI_C_TABLE, vacancy->slot,
+                           &vacancy->slot_at);
+    if (status != KIST_OK) {
+        return status;
+    }
+    return ki_hash_room(tx, header + KI_C_HASH, hash, offset, ki_keyed_rehash,
+                        (void *)(uintptr_t)gen, &vacancy->entry_at,
+                        &vacancy->entry);
+}
+
+void
+ki_keyed_insert(ki_tx *tx, uint64_t header, const ki_vacancy *vacancy,
+                uint64_t offset, uint32_t span)
+{
+    ki_tx_store(tx, vacancy->slot_at, offset);
+    ki_tx_store(tx, vacancy->entry_at, vacancy->entry);
+    ki_tx_store(tx, header + KI_C_SLOTS, vacancy->slot + 1);
+    ki_tx_store(tx, header + KI_C_COUNT,
+                ki_tx_load(tx, header + KI_C_COUNT) + 1);
+    ki_account(tx, header, ki_tx_load(tx, header + KI_C_BYTES) + span, true);
+}
+
+kist_status
+ki_keyed_replace(ki_tx *tx, uint64_t header, const ki_found *old,
+                 uint64_t offset, uint32_t span)
+{
+    const uint64_t at = ki_slots_at(tx->idx, tx, header + KI_C_TABLE,
+                                    old->record.slot);
+
+    if (KI_UNLIKELY(at == 0 || old->record.slot >=
+                                   ki_tx_load(tx, header + KI_C_SLOTS))) {
+        return ki_bad_index_of(tx->idx, header + KI_C_TABLE);
+    }
+    ki_tx_store(tx, at, offset);
+    ki_tx_store(tx, old->address, ki_hash_moved(old->word, offset));
+    ki_account(tx, header,
+               ki_tx_load(tx, header + KI_C_BYTES) + span - old->record.span,
+               false);
+    return KIST_OK;
+}
+
+kist_status
+ki_keyed_delete(ki_tx *tx, uint64_t header, const ki_found *old)
+{
+    const kist_status status = ki_keyed_vacate(tx, header, old->record.slot);
+
+    if (status == KIST_OK) {
+        ki_hash_remove(tx, old->address);
+        ki_account(tx, header,
+                   ki_tx_load(tx, header + KI_C_BYTES) - old->record.span,
+                   true);
+    }
+    return status;
+}
+
+kist_status
+ki_keyed_vacate(ki_tx *tx, uint64_t header, uint64_t slot)
+{
+    const uint64_t table = header + KI_C_TABLE;
+    const uint64_t count = ki_tx_load(tx, header + KI_C_COUNT) - 1;
+    uint64_t slots = ki_tx_load(tx, header + KI_C_SLOTS);
+    uint64_t first = ki_tx_load(tx, header + KI_C_FIRST);
+    const uint64_t at = ki_slots_at(tx->idx, tx, table, slot);
+
+    if (at == 0 || slot >= slots) {
+        return ki_bad_index_of(tx->idx, table);
+    }
+    if (count == 0) {
+        ki_tx_store(tx, header + KI_C_SLOTS, 0);
+        ki_tx_store(tx, header + KI_C_FIRST, 0);
+    }
+    else if (slot == slots - 1) {
+        for (slots--; slots > first + 1; slots--) {
+            const uint64_t before = ki_slots_at(tx->idx, tx, table, slots - 1);
+
+            if (before == 0 || ki_tx_load(tx, before) != KI_SLOT_HOLE) {
+                break;
+            }
+        }
+        ki_tx_store(tx, header + KI_C_SLOTS, slots);
+    }
+    else {
+        ki_tx_store(tx, at, KI_SLOT_HOLE);
+        if (slot == first) {
+            for (first++; first < slots - 1; first++) {
+                const uint64_t next = ki_slots_at(tx->idx, tx, table, first);
+
+                if (next == 0 || ki_tx_load(tx, next) != KI_SLOT_HOLE) {
+                    break;
+                }
+            }
+            ki_tx_store(tx, header + KI_C_FIRST, first);
+        }
+    }
+    ki_tx_store(tx, header + KI_C_COUNT, count);
+    return KIST_OK;
+}
+
+void
+ki_keyed_clear(ki_tx *tx, uint64_t header)
+{
+    ki_tx_store(tx, header + KI_C_SLOTS, 0);
+    ki_tx_store(tx, header + KI_C_COUNT, 0);
+    ki_tx_store(tx, header + KI_C_FIRST, 0);
+    ki_hash_clear(tx, header + KI_C_HASH);
+    ki_slots_clear(tx, header + KI_C_TABLE);
+}
+
+kist_status
+ki_keyed_rehash(void *gen, uint64_t offset, uint64_t *hash)
+{
+    const ki_gen *g = gen;
+    ki_record record;
+
+    if (!ki_reclog_load(&g->log, offset, ki_log_end(g), &record)) {
+        return ki_bad_record(g, offset);
+    }
+    *hash = ki_hash(record.key, record.ksize, g->log.seed);
+    return KIST_OK;
+}

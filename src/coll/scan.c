@@ -1,0 +1,370 @@
+#include "kist/scan.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/fail.h"
+#include "coll/coll.h"
+#include "coll/listview.h"
+#include "coll/seq.h"
+#include "coll/setrecord.h"
+#include "index/slots.h"
+
+#define BUNCH 32u
+
+/*
+ * A scan fetches a bunch of words at a time and asks for their records ahead.
+ * The bunch is good as long as the collection has not been written to; else
+ * what is left of it is fetched again, so that each item is handed out as it
+ * is now.  The position is a slot for dict and set, an index for list.
+ */
+struct kist_scan {
+    ki_coll *c;           /* borrowed; holds a reference to its kist */
+    ki_gen *gen;          /* pinned: `position` is meant in it */
+    uint64_t header;      /* of the collection, in gen */
+    uint64_t position;    /* forward: next; backward: one behind next */
+    uint64_t changes;     /* of the collection at the beginning */
+    uint64_t writes;      /* of the collection when the bunch was fetched */
+    kist_scan_options options;
+    bool ended;
+    uint32_t used;        /* of the bunch */
+    uint32_t got;
+    uint64_t words[BUNCH];
+    uint64_t places[BUNCH]; /* slot or index of each word */
+};
+
+static kist_status
+scan_open(ki_coll *c, const kist_scan_options *options, kist_scan **out)
+{
+    kist_scan *scan = ki_calloc(1, sizeof(*scan));
+
+    *out = NULL;
+    if (scan == NULL) {
+        return KI_FAIL(KIST_ERR_NOMEM, c->k->log_path, KI_NO_OFFSET, "scan");
+    }
+    scan->c = c;
+    if (options != NULL) {
+        scan->options = *options;
+    }
+    ki_chest_hold(c->k);
+    *out = scan;
+    return KIST_OK;
+}
+
+kist_status
+kist_dict_scan(kist_dict *dict, const kist_scan_options *options,
+               kist_scan **scan)
+{
+    return scan_open(&dict->coll, options, scan);
+}
+
+kist_status
+kist_set_scan(kist_set *set, const kist_scan_options *options,
+              kist_scan **scan)
+{
+    return scan_open(&set->coll, options, scan);
+}
+
+kist_status
+kist_list_scan(kist_list *list, const kist_scan_options *options,
+               kist_scan **scan)
+{
+    return scan_open(&list->coll, options, scan);
+}
+
+/* Lets go of the generation, unless closing the kist has freed it. */
+static void
+unpin(kist_scan *scan)
+{
+    kist *k = scan->c->k;
+
+    (void)pthread_mutex_lock(&k->mutex);
+    if (scan->gen != NULL && atomic_load(&k->gen) != NULL) {
+        atomic_fetch_sub(&scan->gen->pins, 1);
+    }
+    scan->gen = NULL;
+    (void)pthread_mutex_unlock(&k->mutex);
+}
+
+void
+kist_scan_close(kist_scan *scan)
+{
+    if (scan != NULL) {
+        unpin(scan);
+        ki_chest_release(scan->c->k);
+        ki_free(scan);
+    }
+}
+
+/* --- position ---------------------------------------------------------------------------- */
+
+static uint64_t
+writes_of(const ki_reader *r)
+{
+    return ki_keyed_at(r->gen, r->own, r->header, KI_C_WRITES);
+}
+
+/* What is left of the bunch will be fetched again. */
+static void
+put_back(kist_scan *scan)
+{
+    if (scan->used < scan->got) {
+        scan->position = scan->places[scan->used] + scan->options.reverse;
+    }
+    scan->used = 0;
+    scan->got = 0;
+}
+
+/*
+ * Compaction has numbered the live slots anew, in their order.  So the new
+ * position is the number of live slots before the old one in the old
+ * generation, which has not changed since it was superseded.
+ */
+static void
+translate(kist_scan *scan)
+{
+    const ki_idx *old = &scan->gen->idx;
+    const uint64_t slots = ki_word_load(old, scan->header + KI_C_SLOTS);
+    uint64_t live = 0;
+    uint64_t i;
+
+    for (i = 0; i < scan->position && i < slots; i++) {
+        const uint64_t at = ki_slots_at(old, NULL, scan->header + KI_C_TABLE,
+                                        i);
+
+        live += at != 0 && ki_word_load(old, at) != KI_SLOT_HOLE;
+    }
+    scan->position = live;
+}
+
+static void
+begin(kist_scan *scan, const ki_reader *r)
+{
+    const bool is_list = scan->c->kind == KIST_KIND_LIST;
+
+    if (scan->options.reverse) {
+        scan->position = is_list
+                             ? ki_seq_count(&r->gen->idx, r->own, r->header)
+                             : ki_keyed_at(r->gen, r->own, r->header,
+                                           KI_C_SLOTS);
+    }
+    else if (!is_list) {
+        scan->position = ki_keyed_at(r->gen, r->own, r->header, KI_C_FIRST);
+    }
+    scan->changes = writes_of(r) & UINT32_MAX;
+}
+
+/* Begins, or goes on in another generation. */
+static void
+enter_generation(kist_scan *scan, const ki_reader *r)
+{
+    if (scan->gen == NULL) {
+        begin(scan, r);
+    }
+    else {
+        put_back(scan);
+        if (scan->gen->log.generation != r->gen->log.generation) {
+            if (scan->c->kind != KIST_KIND_LIST) {
+                translate(scan);
+            }
+            scan->changes = writes_of(r) & UINT32_MAX;
+        }
+        unpin(scan);
+    }
+    atomic_fetch_add(&r->gen->pins, 1);
+    scan->gen = r->gen;
+    scan->header = r->header;
+}
+
+/* --- bunches ------------------------------------------------------------------------------ */
+
+static kist_status
+fetch_slots(kist_scan *scan, const ki_reader *r)
+{
+    const ki_idx *idx = &r->gen->idx;
+
+    for (;;) {
+        const uint64_t version = ki_view_begin(idx);
+        const uint64_t slots = ki_keyed_at(r->gen, r->own, r->header,
+                                           KI_C_SLOTS);
+        const bool reverse = scan->options.reverse;
+        uint64_t at = scan->position;
+
+        if (reverse && at > slots) {
+            at = slots;
+        }
+        scan->got = 0;
+        while (scan->got < BUNCH && (reverse ? at > 0 : at < slots)) {
+            const uint64_t i = reverse ? at - 1 : at;
+            const uint64_t word_at = ki_slots_at(idx, r->own,
+                                                 r->header + KI_C_TABLE, i);
+            const uint64_t word = word_at == 0 ? 0
+                                  : r->own == NULL
+                                      ? ki_word_load(idx, word_at)
+                                      : ki_tx_load(r->own, word_at);
+
+            at = reverse ? at - 1 : at + 1;
+            if (word != KI_SLOT_HOLE) {
+                scan->places[scan->got] = i;
+                scan->words[scan->got++] = word;
+            }
+        }
+        if (KI_LIKELY(ki_view_held(idx, version))) {
+            scan->position = at;
+            return KIST_OK;
+        }
+    }
+}
+
+static kist_status
+fetch_items(kist_scan *scan, const ki_reader *r)
+{
+    const ki_idx *idx = &r->gen->idx;
+    uint64_t from = scan->position;
+    uint32_t want = BUNCH;
+    uint32_t i;
+    kist_status status;
+
+    if (scan->options.reverse) {
+        const uint64_t count = ki_seq_count(idx, r->own, r->header);
+
+        from = from < count ? from : count;
+        want = from < BUNCH ? (uint32_t)from : BUNCH;
+        from -= want;
+    }
+    scan->got = 0;
+    while (scan->got < want) {
+        uint32_t n;
+
+        status = ki_seq_words(idx, r->own, r->header, from + scan->got,
+                              scan->words + scan->got, want - scan->got, &n);
+        if (status != KIST_OK) {
+            return ki_bad_index(r->gen, r->header);
+        }
+        if (n == 0) {
+            break;
+        }
+        scan->got += n;
+    }
+    scan->position = scan->options.reverse ? from : from + scan->got;
+    for (i = 0; i < scan->got; i++) {
+        scan->places[i] = scan->options.reverse ? from + scan->got - 1 - i
+                                                : from + i;
+    }
+    for (i = 0; scan->options.reverse && i < scan->got / 2; i++) {
+        const uint64_t word = scan->words[i];
+
+        scan->words[i] = scan->words[scan->got - 1 - i];
+        scan->words[scan->got - 1 - i] = word;
+    }
+    return KIST_OK;
+}
+
+static kist_status
+fetch(kist_scan *scan, const ki_reader *r)
+{
+    const uint64_t end = ki_log_end(r->gen);
+    kist_status status;
+    uint32_t i;
+
+    scan->used = 0;
+    scan->writes = writes_of(r);
+    status = scan->c->kind == KIST_KIND_LIST ? fetch_items(scan, r)
+                                             : fetch_slots(scan, r);
+    if (status == KIST_OK && ki_mapping_is_cut(&r->gen->idx.map)) {
+        status = ki_bad_index(r->gen, r->header);
+    }
+    if (status == KIST_OK && scan->got == 0) {
+        scan->ended = true;
+        return KIST_END;
+    }
+    for (i = 0; status == KIST_OK && i < scan->got; i++) {
+        if (scan->words[i] < end) {
+            __builtin_prefetch(r->gen->log.base + scan->words[i]);
+            __builtin_prefetch(r->gen->log.base + scan->words[i] + 64);
+            __builtin_prefetch(r->gen->log.base + scan->words[i] + 128);
+        }
+    }
+    return status;
+}
+
+/* --- items --------------------------------------------------------------------------------- */
+
+static kist_status
+keyed_item(const kist_scan *scan, const ki_reader *r, uint64_t word,
+           kist_slice *key, kist_value *value)
+{
+    ki_record record;
+    kist_status status = KIST_OK;
+
+    if (!ki_reclog_load(&r->gen->log, word, ki_log_end(r->gen), &record)) {
+        return ki_bad_record(r->gen, word);
+    }
+    if (scan->c->kind == KIST_KIND_SET) {
+        *key = kist_bytes(NULL, 0);
+        return value == NULL ? KIST_OK
+                             : ki_member_value(r->gen, word, &record, value);
+    }
+    *key = kist_bytes(record.key, record.ksize);
+    if (value != NULL) {
+        status = ki_coll_value(r->gen, word, &record, value);
+    }
+    return status;
+}
+
+static kist_status
+next_once(kist_scan *scan, kist_slice *key, kist_value *value)
+{
+    ki_reader r;
+    uint64_t writes;
+    uint64_t word;
+    kist_value spare;
+    kist_status status;
+
+    status = ki_read_begin(scan->c, &r);
+    if (KI_UNLIKELY(status != KIST_OK)) {
+        return status;
+    }
+    if (KI_UNLIKELY(scan->gen != r.gen)) {
+        enter_generation(scan, &r);
+    }
+    writes = writes_of(&r);
+    if (KI_UNLIKELY(writes != scan->writes)) {
+        put_back(scan);
+        if (scan->options.strict && scan->c->kind != KIST_KIND_LIST &&
+            scan->changes != (writes & UINT32_MAX)) {
+            scan->ended = true;
+            return ki_read_end(scan->c, &r, KIST_ERR_CHANGED);
+        }
+    }
+    if (scan->used == scan->got) {
+        status = fetch(scan, &r);
+    }
+    if (status == KIST_OK) {
+        word = scan->words[scan->used++];
+        if (scan->c->kind == KIST_KIND_LIST) {
+            *key = kist_bytes(NULL, 0);
+            status = ki_list_values(&r, scan->c->type, &word, 1,
+                                    value != NULL ? value : &spare);
+        }
+        else {
+            status = keyed_item(scan, &r, word, key, value);
+        }
+    }
+    return ki_read_end(scan->c, &r, status);
+}
+
+kist_status
+kist_scan_next(kist_scan *scan, kist_slice *key, kist_value *value)
+{
+    kist_slice none;
+    kist_status status;
+
+    if (scan->ended) {
+        return KIST_END;
+    }
+    do {
+        status = next_once(scan, key != NULL ? key : &none, value);
+    } while (KI_UNLIKELY(status == KI_AGAIN));
+    return status;
+}

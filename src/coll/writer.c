@@ -1,0 +1,402 @@
+#include "coll/writer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/fail.h"
+#include "codec/scalar.h"
+#include "coll/coll.h"
+#include "coll/compact.h"
+#include "coll/durable.h"
+#include "os/file.h"
+
+#define MARK_EVERY   (UINT64_C(64) << 10)
+#define STACK_RECORD 4096u
+
+/* --- the lock --------------------------------------------------------------- */
+
+void
+ki_write_mend(ki_gen *gen)
+{
+    const uint64_t size = ki_log_end(gen);
+    uint64_t tail;
+    uint64_t mark;
+    bool wiped;
+
+    ki_tx_redo(&gen->idx);
+    tail = ki_word_load(&gen->idx, KI_W_TAIL);
+    mark = ki_word_load(&gen->idx, KI_W_WRITE_MARK);
+    if (mark > size) {
+        mark = size;
+    }
+    if (tail < mark) {
+        ki_reclog_wipe(&gen->log, tail, mark, &wiped);
+    }
+    ki_word_store(&gen->idx, KI_W_WRITE_MARK, tail);
+}
+
+kist_status
+ki_write_lock(ki_gen *gen, uint32_t timeout_ms)
+{
+    ki_shmlock *lock = ki_idx_lock(&gen->idx, KI_W_LOCK);
+
+    switch (ki_shmlock_take(lock, timeout_ms)) {
+    case KI_LOCK_TAKEN:
+        return KIST_OK;
+    case KI_LOCK_OWNER_DIED:
+        ki_write_mend(gen);
+        ki_shmlock_mended(lock);
+        return KIST_OK;
+    case KI_LOCK_TIMEOUT:
+        return KI_FAIL(KIST_ERR_LOCKED, gen->log.path, KI_NO_OFFSET,
+                       "another writer holds it");
+    case KI_LOCK_BROKEN:
+    default:
+        return KI_FAIL(KIST_ERR_CORRUPT, gen->idx.path, KI_W_LOCK,
+                       "index lock");
+    }
+}
+
+void
+ki_write_unlock(kist *k, ki_writer *w)
+{
+    ki_gen *gen = w->gen;
+
+    ki_tx_fini(&w->tx);
+    w->gen = NULL;
+    (void)k;
+    ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
+}
+
+/*
+ * A clean index may be believed after a power cut, so the mark must be gone
+ * from the disk before anything in the index changes.
+ */
+static kist_status
+clear_clean_mark(ki_gen *gen)
+{
+    kist_status status;
+
+    if (KI_LIKELY(ki_word_load(&gen->idx, KI_W_CLEAN) == 0)) {
+        return KIST_OK;
+    }
+    ki_word_store(&gen->idx, KI_W_CLEAN, 0);
+    KI_POINT("clean mark cleared");
+    if (gen->idx.fd < 0) {
+        return KIST_OK;
+    }
+    status = ki_file_sync(gen->idx.fd, gen->idx.path);
+    if (status != KIST_OK) {
+        ki_word_store(&gen->idx, KI_W_CLEAN, 1);
+    }
+    return status;
+}
+
+/* Says in the log how much of it is synced, once that has grown enough. */
+static void
+mark_synced(ki_writer *w)
+{
+    const uint64_t synced = ki_word_load(&w->gen->idx, KI_W_SYNCED);
+    uint8_t bytes[8];
+    ki_record record;
+    uint64_t offset;
+
+    if (KI_LIKELY(synced <
+                  ki_word_load(&w->gen->idx, KI_W_MARKED) + MARK_EVERY)) {
+        return;
+    }
+    ki_store_le64(bytes, synced);
+    memset(&record, 0, sizeof(record));
+    record.op = KI_OP_MARK;
+    record.tag = KIST_BYTES;
+    record.value = bytes;
+    record.vsize = sizeof(bytes);
+    if (ki_write_record(w, &record, NULL, false, &offset) == KIST_OK) {
+        ki_word_store(&w->gen->idx, KI_W_MARKED, synced);
+    }
+}
+
+/* --- begin ------------------------------------------------------------------- */
+
+static bool
+index_map_is_small(const ki_gen *gen)
+{
+    const uint64_t size = ki_word_load(&gen->idx, KI_W_SIZE);
+
+    return gen->idx.fd >= 0 &&
+           size + size / 2 + (UINT64_C(1) << 20) > gen->idx.limit;
+}
+
+/* The lock of the current generation; *gen is entered. */
+static kist_status
+lock_current(kist *k, ki_gen **gen)
+{
+    kist_status status;
+
+    for (;;) {
+        status = ki_enter(k, gen);
+        if (status != KIST_OK) {
+            return status;
+        }
+        if (!(*gen)->writable) {
+            ki_leave();
+            return KI_FAIL(KIST_ERR_READONLY, k->log_path, KI_NO_OFFSET,
+                           "opened read-only");
+        }
+        if (KI_UNLIKELY(index_map_is_small(*gen))) {
+            ki_leave();
+            status = ki_exchange(k, *gen);
+            if (status != KIST_OK) {
+                return status;
+            }
+            continue;
+        }
+        status = ki_write_lock(*gen, k->options.lock_timeout_ms);
+        if (status != KIST_OK) {
+            ki_leave();
+            return status;
+        }
+        if (KI_LIKELY(ki_word_load(&(*gen)->idx, KI_W_STALE) == 0)) {
+            return KIST_OK;
+        }
+        ki_shmlock_drop(ki_idx_lock(&(*gen)->idx, KI_W_LOCK));
+        ki_leave();
+    }
+}
+
+kist_status
+ki_write_begin(kist *k, ki_coll *c, ki_writer **w, uint64_t *header)
+{
+    ki_gen *gen;
+    kist_status status;
+
+    *w = &k->writer;
+    if (ki_own_tx(k) != NULL) {
+        status = ki_enter(k, &gen);
+        k->writer.op_tail = k->writer.tail;
+        k->writer.op_pairs = k->writer.tx.count;
+        k->writer.op_freed = k->writer.tx.freed_count;
+        if (status == KIST_OK && c != NULL) {
+            status = ki_coll_bind(c, k->writer.gen, &k->writer.tx, header);
+            if (status != KIST_OK) {
+                ki_leave();
+            }
+        }
+        return status;
+    }
+    status = lock_current(k, &gen);
+    if (status != KIST_OK) {
+        return status;
+    }
+    k->writer.gen = gen;
+    k->writer.batch = false;
+    k->writer.durability = k->options.durability;
+    k->writer.begun = ki_word_load(&gen->idx, KI_W_TAIL);
+    k->writer.tail = k->writer.begun;
+    ki_tx_init(&k->writer.tx, &gen->idx, KI_TX_REDO);
+    if (KI_UNLIKELY(ki_word_load(&gen->idx, KI_W_POISONED) != 0)) {
+        status = KI_FAIL(KIST_ERR_POISONED, gen->log.path, KI_NO_OFFSET,
+                         "a sync failed: close everywhere and reopen");
+    }
+    if (status == KIST_OK) {
+        status = clear_clean_mark(gen);
+    }
+    if (status == KIST_OK && c != NULL) {
+        status = ki_coll_bind(c, gen, NULL, header);
+    }
+    if (status != KIST_OK) {
+        ki_write_unlock(k, &k->writer);
+        ki_leave();
+        return status;
+    }
+    mark_synced(&k->writer);
+    return KIST_OK;
+}
+
+/* --- records ------------------------------------------------------------------ */
+
+/* Room for the log up to `end`, and the spare behind it if `spare` is not to
+ * be used up. */
+static kist_status
+log_room(ki_writer *w, uint64_t end, bool spare)
+{
+    ki_gen *gen = w->gen;
+    const uint64_t size = ki_word_load(&gen->idx, KI_W_LOG_SIZE);
+    uint64_t size_new;
+    kist_status status;
+
+    if (KI_LIKELY(end + KI_LOG_SPARE <= size && end <= gen->log.limit)) {
+        return KIST_OK;
+    }
+    if (end + KI_LOG_SPARE > gen->log.limit || size > gen->log.limit) {
+        return KI_AGAIN;
+    }
+    status = ki_reclog_grow(&gen->log, size, end + KI_LOG_SPARE, &size_new);
+    if (status == KIST_OK) {
+        ki_word_store(&gen->idx, KI_W_LOG_SIZE, size_new);
+        return KIST_OK;
+    }
+    return spare && end <= size ? KIST_OK : status;
+}
+
+static void
+encode(uint8_t *to, const ki_record *record, const kist_value *value,
+       uint64_t span, uint32_t seed)
+{
+    uint8_t *at = ki_record_begin(to, record);
+
+    if (value != NULL) {
+        ki_value_payload_store(at, value);
+    }
+    else if (record->vsize > 0) {
+        memcpy(at, record->value, record->vsize);
+    }
+    ki_record_finish(to, span, seed);
+}
+
+/*
+ * At level `sync` the record goes through pwrite: a store through the map
+ * would make fdatasync write the whole folio, up to 2 MiB (docs/design.md).
+ */
+static kist_status
+write_through(ki_gen *gen, const ki_record *record, const kist_value *value,
+              uint64_t offset, uint64_t span, uint32_t seed)
+{
+    _Alignas(8) uint8_t small[STACK_RECORD];
+    uint8_t *bytes = small;
+    kist_status status;
+
+    if (span > sizeof(small)) {
+        bytes = ki_calloc(1, (size_t)span);
+        if (bytes == NULL) {
+            return KI_FAIL(KIST_ERR_NOMEM, gen->log.path, offset, "record");
+        }
+    }
+    encode(bytes, record, value, span, seed);
+    status = ki_file_write_at(gen->log.fd, gen->log.path, offset, bytes,
+                              (size_t)span);
+    if (bytes != small) {
+        ki_free(bytes);
+    }
+    return status;
+}
+
+kist_status
+ki_write_record(ki_writer *w, ki_record *record, const kist_value *value,
+                bool spare, uint64_t *offset)
+{
+    ki_gen *gen = w->gen;
+    const uint32_t seed = ki_record_seed(gen->log.salt, w->tail);
+    uint64_t span;
+    kist_status status;
+
+    if (value != NULL) {
+        record->tag = (uint8_t)value->type;
+        record->vsize = (uint32_t)ki_value_payload_size(value);
+    }
+    record->more = w->batch && record->op != KI_OP_COMMIT;
+    span = ki_record_span(record->ksize, record->vsize);
+    if (span > KI_RECORD_SIZE_MAX) {
+        return KI_FAIL(KIST_ERR_TOOBIG, gen->log.path, KI_NO_OFFSET, "record");
+    }
+    status = log_room(w, w->tail + span, spare);
+    if (status != KIST_OK) {
+        if (status == KI_AGAIN) {
+            w->wanted = (w->tail + span) * 2;
+        }
+        return status;
+    }
+    ki_word_store(&gen->idx, KI_W_WRITE_MARK, w->tail + span);
+    KI_POINT("write mark");
+    if (KI_UNLIKELY(w->durability == KIST_SYNC)) {
+        status = write_through(gen, record, value, w->tail, span, seed);
+        if (status != KIST_OK) {
+            return status;
+        }
+    }
+    else {
+        encode(ki_reclog_writable(&gen->log, w->tail), record, value, span,
+               seed);
+    }
+    KI_POINT("record written");
+    record->span = (uint32_t)span;
+    *offset = w->tail;
+    w->tail += span;
+    return KIST_OK;
+}
+
+void
+ki_write_step(ki_writer *w)
+{
+    if (!w->batch) {
+        ki_tx_store(&w->tx, KI_W_TAIL, w->tail);
+        // A REDO commit cannot fail.
+        (void)!ki_tx_commit(&w->tx);
+        w->begun = w->tail;
+    }
+}
+
+/* --- end ---------------------------------------------------------------------- */
+
+static void
+undo(ki_writer *w)
+{
+    bool wiped;
+
+    ki_tx_abort(&w->tx);
+    ki_reclog_wipe(&w->gen->log, w->begun,
+                   ki_word_load(&w->gen->idx, KI_W_WRITE_MARK), &wiped);
+    ki_word_store(&w->gen->idx, KI_W_WRITE_MARK, w->begun);
+    w->tail = w->begun;
+}
+
+kist_status
+ki_write_end(kist *k, ki_writer *w, kist_status status)
+{
+    ki_gen *gen = w->gen;
+    const uint64_t wanted = w->wanted;
+    uint64_t end;
+    bool wrote;
+
+    if (w->batch) {
+        if (status == KIST_OK) {
+            status = w->tx.failed;
+        }
+        if (status != KIST_OK) {
+            // This call has not happened; the batch goes on without it.
+            ki_tx_rewind(&w->tx, w->op_pairs, w->op_freed);
+            w->tail = w->op_tail;
+        }
+        ki_leave();
+        return status != KI_AGAIN
+                   ? status
+                   : KI_FAIL(KIST_ERR_NOMEM, gen->log.path, KI_NO_OFFSET,
+                             "log address space (map_reserve)");
+    }
+    if (status == KIST_OK) {
+        ki_write_step(w);
+    }
+    else {
+        undo(w);
+    }
+    end = w->begun;
+    wrote = w->durability == KIST_SYNC &&
+            end > ki_word_load(&gen->idx, KI_W_SYNCED);
+    ki_write_unlock(k, w);
+    if (KI_UNLIKELY(wrote)) {
+        const kist_status durable = ki_durable_wait(gen, end);
+
+        status = status == KIST_OK ? durable : status;
+    }
+    ki_leave();
+    if (KI_UNLIKELY(status == KI_AGAIN)) {
+        ki_chest_want(k, wanted);
+        status = ki_exchange(k, gen);
+        return status == KIST_OK ? KI_AGAIN : status;
+    }
+    if (KI_UNLIKELY(k->options.compact_ratio > 0)) {
+        ki_compact_when_due(k);
+    }
+    return status;
+}

@@ -1,0 +1,380 @@
+#include "index/hashidx.h"
+
+#include "base/fail.h"
+
+#define SIZE_FULL 2u /* segments of 512 buckets split, smaller ones grow */
+#define SPAN_MAX  64u /* directory words that a split publishes one by one */
+#define FILL_GOAL 2600u /* entries of a full segment in a prepared hash */
+
+static uint32_t
+segment_class(uint32_t size)
+{
+    return 9 + 3 * size;
+}
+
+static uint64_t
+segment_of(uint64_t directory_word)
+{
+    return directory_word & ~UINT64_C(0xff);
+}
+
+static uint32_t
+depth_of(uint64_t directory_word)
+{
+    return (uint32_t)(directory_word >> 2 & 0x3f);
+}
+
+static uint64_t
+directory_word(uint64_t segment, uint32_t depth, uint32_t size)
+{
+    return segment | (uint64_t)depth << 2 | size;
+}
+
+static kist_status
+damaged_index(const ki_tx *tx, uint64_t address)
+{
+    return KI_FAIL(KIST_ERR_CORRUPT, tx->idx->path, address, "index hash");
+}
+
+static kist_status
+new_segment(ki_tx *tx, uint32_t size, uint64_t *segment)
+{
+    const uint32_t class = segment_class(size);
+    const kist_status status = ki_tx_alloc(tx, class, segment);
+    uint64_t i;
+
+    if (status == KIST_OK) {
+        for (i = 0; i < UINT64_C(1) << class; i += 8) {
+            ki_tx_fill(tx, *segment + i, KI_HASH_EMPTY);
+        }
+    }
+    return status;
+}
+
+/* The first free word in the window of `home`; false if it is full. */
+static bool
+find_free(const ki_tx *tx, const ki_tx *own, uint64_t segment, uint32_t mask,
+          uint32_t home, uint64_t *address, uint32_t *behind)
+{
+    uint32_t step;
+    uint32_t i;
+
+    for (step = 0; step < KI_HASH_WINDOW && step <= mask; step++) {
+        const uint64_t bucket = segment +
+                                (uint64_t)((home + step) & mask) * 64;
+
+        for (i = 0; i < 8; i++) {
+            const uint64_t word = ki_hash_load(tx->idx, own, bucket + i * 8);
+
+            if (word == KI_HASH_EMPTY || word == KI_HASH_REMOVED) {
+                *address = bucket + (uint64_t)i * 8;
+                *behind = step;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static uint64_t
+entry_word(uint64_t hash, uint32_t behind, uint64_t offset)
+{
+    return hash >> KI_HASH_TAG_SHIFT << KI_HASH_TAG_SHIFT |
+           (uint64_t)behind << 40 | offset >> 3;
+}
+
+/* Puts an entry into a segment that nobody sees yet. */
+static bool
+fill_entry(ki_tx *tx, uint64_t segment, uint32_t mask, uint64_t hash,
+           uint64_t offset)
+{
+    uint64_t address;
+    uint32_t behind;
+
+    if (!find_free(tx, NULL, segment, mask, (uint32_t)hash & mask, &address,
+                   &behind)) {
+        return false;
+    }
+    ki_tx_fill(tx, address, entry_word(hash, behind, offset));
+    return true;
+}
+
+/* Makes all directory words of `old`'s range point to low and high halves. */
+static kist_status
+publish_split(ki_tx *tx, uint64_t root_at, uint64_t hash, uint64_t old,
+              uint64_t low, uint64_t high)
+{
+    const uint64_t root = ki_tx_load(tx, root_at);
+    const uint32_t depth = (uint32_t)(root & 0xff);
+    const uint32_t own = depth_of(old);
+    const uint64_t directory = root & ~UINT64_C(0xff);
+    const uint64_t count = UINT64_C(1) << depth;
+    const bool doubled = own == depth;
+    const bool copied = doubled || (depth - own) > 6;
+    const uint64_t new_count = doubled ? count * 2 : count;
+    const uint32_t new_depth = doubled ? depth + 1 : depth;
+    const uint64_t span = UINT64_C(1) << (new_depth - own);
+    const uint64_t first = (new_depth == 0 ? 0 : hash >> (64 - new_depth)) &
+                           ~(span - 1);
+    uint64_t at = directory;
+    uint64_t i;
+    kist_status status;
+
+    _Static_assert(SPAN_MAX == 1u << 6, "span and depth difference agree");
+    if (copied) {
+        status = ki_tx_alloc(tx, ki_class_of(new_count * 8), &at);
+        if (status != KIST_OK) {
+            return status;
+        }
+        for (i = 0; i < new_count; i++) {
+            ki_tx_fill(tx, at + i * 8,
+                       ki_tx_load(tx, directory +
+                                          (doubled ? i >> 1 : i) * 8));
+        }
+    }
+    for (i = 0; i < span; i++) {
+        const uint64_t word = i < span / 2 ? low : high;
+
+        if (copied) {
+            ki_tx_fill(tx, at + (first + i) * 8, word);
+        }
+        else {
+            ki_tx_store(tx, at + (first + i) * 8, word);
+        }
+    }
+    if (copied) {
+        ki_tx_store(tx, root_at, at | new_depth);
+        ki_tx_free(tx, directory, ki_class_of(count * 8));
+    }
+    return KIST_OK;
+}
+
+/* A full-size segment becomes two, by the next bit of the hash. */
+static kist_status
+split(ki_tx *tx, uint64_t root_at, uint64_t hash, uint64_t old)
+{
+    const uint32_t depth = depth_of(old);
+    const uint64_t from = segment_of(old);
+    const uint32_t mask = ki_hash_buckets(old) - 1;
+    uint64_t half[2];
+    uint32_t behind;
+    uint32_t bucket;
+    uint32_t i;
+    kist_status status;
+
+    if (depth >= KI_HASH_DEPTH_MAX) {
+        return KI_FAIL(KIST_ERR_TOOBIG, tx->idx->path, from, "index hash");
+    }
+    status = new_segment(tx, SIZE_FULL, &half[0]);
+    if (status == KIST_OK) {
+        status = new_segment(tx, SIZE_FULL, &half[1]);
+    }
+    if (status != KIST_OK) {
+        return status;
+    }
+    // Entries at home go first: each then finds the room it has now.
+    for (behind = 0; behind < KI_HASH_WINDOW; behind++) {
+        for (bucket = 0; bucket <= mask; bucket++) {
+            for (i = 0; i < 8; i++) {
+                const uint64_t word = ki_tx_load(
+                    tx, from + (uint64_t)bucket * 64 + (uint64_t)i * 8);
+                const uint64_t home = (bucket - behind) & mask;
+                const uint64_t to = half[word >> (63 - depth) & 1];
+
+                if (!ki_hash_is_entry(word) || (word >> 40 & 7) != behind) {
+                    continue;
+                }
+                if (!fill_entry(tx, to, mask,
+                                word >> KI_HASH_TAG_SHIFT
+                                        << KI_HASH_TAG_SHIFT |
+                                    home,
+                                ki_hash_offset(word))) {
+                    return damaged_index(tx, from);
+                }
+            }
+        }
+    }
+    ki_tx_free(tx, from, segment_class(SIZE_FULL));
+    return publish_split(tx, root_at, hash, old,
+                         directory_word(half[0], depth + 1, SIZE_FULL),
+                         directory_word(half[1], depth + 1, SIZE_FULL));
+}
+
+/* A small segment becomes one eight times its size. */
+static kist_status
+grow(ki_tx *tx, uint64_t at, uint64_t old, ki_rehash rehash, void *context)
+{
+    const uint32_t size = (uint32_t)(old & 3) + 1;
+    const uint64_t from = segment_of(old);
+    const uint64_t bytes = (uint64_t)ki_hash_buckets(old) * 64;
+    uint64_t to;
+    uint64_t hash;
+    uint64_t i;
+    kist_status status;
+
+    status = new_segment(tx, size, &to);
+    if (status != KIST_OK) {
+        return status;
+    }
+    for (i = 0; i < bytes; i += 8) {
+        const uint64_t word = ki_tx_load(tx, from + i);
+
+        if (!ki_hash_is_entry(word)) {
+            continue;
+        }
+        status = rehash(context, ki_hash_offset(word), &hash);
+        if (status != KIST_OK) {
+            return status;
+        }
+        if (!fill_entry(tx, to,
+                        ki_hash_buckets(size) - 1, hash,
+                        ki_hash_offset(word))) {
+            return damaged_index(tx, from);
+        }
+    }
+    ki_tx_store(tx, at, directory_word(to, 0, size));
+    ki_tx_free(tx, from, segment_class(size - 1));
+    return KIST_OK;
+}
+
+static kist_status
+first_segment(ki_tx *tx, uint64_t root_at)
+{
+    uint64_t directory;
+    uint64_t segment;
+    kist_status status;
+
+    status = ki_tx_alloc(tx, KI_CLASS_MIN, &directory);
+    if (status == KIST_OK) {
+        status = new_segment(tx, 0, &segment);
+    }
+    if (status == KIST_OK) {
+        ki_tx_fill(tx, directory, directory_word(segment, 0, 0));
+        ki_tx_store(tx, root_at, directory);
+    }
+    return status;
+}
+
+/* Outside a batch, what has been listed for the structure commits now. */
+static kist_status
+commit_structure(ki_tx *tx)
+{
+    return tx->mode == KI_TX_BATCH ? tx->failed : ki_tx_commit(tx);
+}
+
+kist_status
+ki_hash_room(ki_tx *tx, uint64_t root_at, uint64_t hash, uint64_t offset,
+             ki_rehash rehash, void *context, uint64_t *address,
+             uint64_t *word)
+{
+    kist_status status;
+    uint64_t at = 0;
+
+    for (;;) {
+        const uint64_t root = ki_tx_load(tx, root_at);
+        bool damaged;
+        const uint64_t old = ki_hash_route(tx->idx, tx, root, hash, &at,
+                                           &damaged);
+        uint32_t mask;
+        uint32_t behind;
+
+        if (damaged) {
+            return damaged_index(tx, root_at);
+        }
+        if (old == 0) {
+            status = first_segment(tx, root_at);
+        }
+        else {
+            mask = ki_hash_buckets(old) - 1;
+            if (find_free(tx, tx, segment_of(old), mask,
+                          (uint32_t)hash & mask, address, &behind)) {
+                *word = entry_word(hash, behind, offset);
+                return KIST_OK;
+            }
+            status = (old & 3) == SIZE_FULL
+                         ? split(tx, root_at, hash, old)
+                         : grow(tx, at, old, rehash, context);
+        }
+        if (status == KIST_OK) {
+            status = commit_structure(tx);
+        }
+        if (status != KIST_OK) {
+            if (tx->mode != KI_TX_BATCH) {
+                ki_tx_abort(tx);
+            }
+            return status;
+        }
+    }
+}
+
+void
+ki_hash_remove(ki_tx *tx, uint64_t address)
+{
+    const uint64_t bucket = address & ~UINT64_C(63);
+    bool full = true;
+    uint32_t i;
+
+    for (i = 0; i < 8; i++) {
+        full = full && ki_tx_load(tx, bucket + i * 8) != KI_HASH_EMPTY;
+    }
+    ki_tx_store(tx, address, full ? KI_HASH_REMOVED : KI_HASH_EMPTY);
+}
+
+kist_status
+ki_hash_prepare(ki_tx *tx, uint64_t root_at, uint64_t count)
+{
+    uint32_t depth = 0;
+    uint64_t directory;
+    uint64_t segment;
+    uint64_t i;
+    kist_status status;
+
+    if (count <= 400) {
+        return KIST_OK;
+    }
+    while (count >> depth > FILL_GOAL && depth < KI_HASH_DEPTH_MAX) {
+        depth++;
+    }
+    status = ki_tx_alloc(tx, ki_class_of(UINT64_C(8) << depth), &directory);
+    for (i = 0; status == KIST_OK && i < UINT64_C(1) << depth; i++) {
+        status = new_segment(tx, SIZE_FULL, &segment);
+        if (status == KIST_OK) {
+            ki_tx_fill(tx, directory + i * 8,
+                       directory_word(segment, depth, SIZE_FULL));
+        }
+    }
+    if (status == KIST_OK) {
+        ki_tx_store(tx, root_at, directory | depth);
+        status = commit_structure(tx);
+    }
+    return status;
+}
+
+void
+ki_hash_clear(ki_tx *tx, uint64_t root_at)
+{
+    const uint64_t root = ki_tx_load(tx, root_at);
+    const uint64_t directory = root & ~UINT64_C(0xff);
+    const uint64_t depth = root & 0xff;
+    const uint64_t count = UINT64_C(1) << (depth & 31);
+    uint64_t previous = 0;
+    uint64_t i;
+
+    if (root == 0) {
+        return;
+    }
+    ki_tx_store(tx, root_at, 0);
+    if (depth > KI_HASH_DEPTH_MAX ||
+        !ki_idx_holds(tx->idx, directory, count * 8)) {
+        return;
+    }
+    for (i = 0; i < count; i++) {
+        const uint64_t word = ki_tx_load(tx, directory + i * 8);
+
+        if (segment_of(word) != previous) {
+            previous = segment_of(word);
+            ki_tx_free(tx, previous, segment_class((uint32_t)(word & 3)));
+        }
+    }
+    ki_tx_free(tx, directory, ki_class_of(count * 8));
+}

@@ -1,0 +1,248 @@
+/*
+ * hashidx.h - from a key's hash to the place of its record: extendible
+ * hashing whose buckets are cache lines.
+ *
+ *   root word          directory             segment (8, 64 or 512 buckets)
+ *   [addr | depth] --> [addr|ldepth|size] -> bucket: 8 words, 64 bytes
+ *                      [addr|ldepth|size]    | w | w | w | w | w | w | w | w |
+ *                      ...  2^depth words
+ *
+ *   The top `depth` bits of the hash choose the directory word, its low bits
+ *   the home bucket, and a key lives in its home bucket or one of the 7 behind
+ *   it (the window).  A lookup ends at the first bucket with an empty word.
+ *
+ *   A small segment grows eightfold by rehashing; one of 32 KiB splits in two
+ *   by the next bit of the tags, without looking at a key.  Both fill new
+ *   extents and publish them with directory words, so readers need no lock.
+ *   There is no count of entries: a segment splits when a key finds no room
+ *   in its window, which happens at a load of about 0.75.
+ *
+ * FORMAT   of the words
+ *     root      address of the directory | depth (low 8 bits); 0: no hash
+ *     directory address of the segment | local depth << 2 | size (0, 1, 2)
+ *     entry     tag (21 bits: the top of the hash) << 43 |
+ *               buckets behind home (3 bits) << 40 | record offset / 8
+ *               1: empty; 2: removed, in a bucket that was full; 0: damage
+ *
+ * INVARIANTS
+ *  (1) A bucket that was ever full has no empty word until its segment is
+ *      rewritten: a probe that ends at an empty word has missed nothing.
+ *  (2) Entries never move within a segment.
+ *
+ * Layer    index.
+ * Threads  one writer, any readers (tx.h: ki_view_begin, ki_view_held).
+ */
+#ifndef KI_INDEX_HASHIDX_H
+#define KI_INDEX_HASHIDX_H
+
+#include "index/tx.h"
+
+#define KI_HASH_EMPTY     UINT64_C(1)
+#define KI_HASH_REMOVED   UINT64_C(2)
+#define KI_HASH_PLACE     ((UINT64_C(1) << 40) - 1)
+#define KI_HASH_TAG_SHIFT 43u
+#define KI_HASH_WINDOW    8u
+#define KI_HASH_DEPTH_MAX 21u
+
+/* True for a word that stands for a record. */
+static inline bool
+ki_hash_is_entry(uint64_t word)
+{
+    return (word & KI_HASH_PLACE) > KI_HASH_REMOVED;
+}
+
+/* The record's offset in the log. */
+static inline uint64_t
+ki_hash_offset(uint64_t word)
+{
+    return (word & KI_HASH_PLACE) << 3;
+}
+
+/* The same entry, for a record somewhere else. */
+static inline uint64_t
+ki_hash_moved(uint64_t word, uint64_t offset)
+{
+    return (word & ~KI_HASH_PLACE) | offset >> 3;
+}
+
+/* --- looking up ---------------------------------------------------------- */
+
+/* A lookup under way. */
+typedef struct ki_probe {
+    const ki_idx *idx;
+    const ki_tx *tx;   /* NULL: as committed */
+    uint64_t segment;
+    uint64_t tag;
+    uint32_t mask;     /* buckets - 1 */
+    uint32_t bucket;
+    uint32_t left;     /* buckets of the window not yet looked at */
+    uint32_t matches;  /* words of `bucket` whose tag fits */
+    bool last;         /* `bucket` has an empty word */
+    bool damaged;      /* an impossible word or address was met */
+    uint64_t words[8];
+} ki_probe;
+
+static inline uint64_t
+ki_hash_load(const ki_idx *idx, const ki_tx *tx, uint64_t address)
+{
+    return tx == NULL ? ki_word_load(idx, address) : ki_tx_load(tx, address);
+}
+
+static inline uint32_t
+ki_hash_buckets(uint64_t directory_word)
+{
+    return UINT32_C(8) << 3 * (uint32_t)(directory_word & 3);
+}
+
+/*
+ * The directory word for `hash` and where it stands; 0 if there is no hash
+ * yet (*damaged false) or an address is impossible (*damaged true).
+ */
+static inline uint64_t
+ki_hash_route(const ki_idx *idx, const ki_tx *tx, uint64_t root, uint64_t hash,
+              uint64_t *at, bool *damaged)
+{
+    const uint32_t depth = (uint32_t)(root & 0xff);
+    const uint64_t directory = root & ~UINT64_C(0xff);
+    uint64_t word;
+
+    *damaged = false;
+    if (root == 0) {
+        return 0;
+    }
+    *at = directory + (depth == 0 ? 0 : (hash >> (64 - depth)) << 3);
+    if (depth > KI_HASH_DEPTH_MAX || !ki_idx_holds(idx, *at, 8)) {
+        *damaged = true;
+        return 0;
+    }
+    word = ki_hash_load(idx, tx, *at);
+    if ((word & ~UINT64_C(0xff)) == 0 || (word & 3) == 3 ||
+        !ki_idx_holds(idx, word & ~UINT64_C(0xff),
+                      UINT64_C(64) * ki_hash_buckets(word))) {
+        *damaged = true;
+        return 0;
+    }
+    return word;
+}
+
+/* Where the home bucket of `hash` is, to be prefetched; 0 if there is none. */
+static inline uint64_t
+ki_hash_home(const ki_idx *idx, uint64_t root, uint64_t hash)
+{
+    bool damaged;
+    uint64_t at = 0;
+    const uint64_t word = ki_hash_route(idx, NULL, root, hash, &at, &damaged);
+
+    return word == 0 ? 0
+                     : (word & ~UINT64_C(0xff)) +
+                           (hash & (ki_hash_buckets(word) - 1)) * 64;
+}
+
+static inline void
+ki_probe_bucket(ki_probe *probe)
+{
+    const uint64_t at = probe->segment + (uint64_t)probe->bucket * 64;
+    uint32_t matches = 0;
+    uint32_t empty = 0;
+    uint32_t zero = 0;
+    unsigned i;
+
+    for (i = 0; i < 8; i++) {
+        const uint64_t word = ki_hash_load(probe->idx, probe->tx, at + i * 8);
+
+        probe->words[i] = word;
+        matches |= (uint32_t)((word >> KI_HASH_TAG_SHIFT) == probe->tag) << i;
+        empty |= (uint32_t)(word == KI_HASH_EMPTY);
+        zero |= (uint32_t)(word == 0);
+    }
+    probe->matches = matches;
+    probe->last = empty != 0;
+    probe->damaged = probe->damaged || zero != 0;
+}
+
+/* Begins to look for `hash` in the hash of `root`. */
+static inline void
+ki_probe_begin(ki_probe *probe, const ki_idx *idx, const ki_tx *tx,
+               uint64_t root, uint64_t hash)
+{
+    uint64_t at = 0;
+    const uint64_t word = ki_hash_route(idx, tx, root, hash, &at,
+                                        &probe->damaged);
+
+    probe->idx = idx;
+    probe->tx = tx;
+    probe->tag = hash >> KI_HASH_TAG_SHIFT;
+    probe->matches = 0;
+    probe->last = true;
+    probe->left = 0;
+    probe->segment = 0;
+    probe->mask = 0;
+    probe->bucket = 0;
+    if (word != 0) {
+        probe->segment = word & ~UINT64_C(0xff);
+        probe->mask = ki_hash_buckets(word) - 1;
+        probe->bucket = (uint32_t)hash & probe->mask;
+        probe->left = KI_HASH_WINDOW - 1;
+        ki_probe_bucket(probe);
+    }
+}
+
+/*
+ * The next entry whose tag fits: the caller compares the record.  False when
+ * there is none; probe->damaged then says whether that can be believed.
+ */
+static inline bool
+ki_probe_next(ki_probe *probe, uint64_t *word, uint64_t *address)
+{
+    for (;;) {
+        while (probe->matches != 0) {
+            const uint32_t i = (uint32_t)__builtin_ctz(probe->matches);
+
+            probe->matches &= probe->matches - 1;
+            if (ki_hash_is_entry(probe->words[i])) {
+                *word = probe->words[i];
+                *address = probe->segment + (uint64_t)probe->bucket * 64 +
+                           (uint64_t)i * 8;
+                return true;
+            }
+        }
+        if (probe->last || probe->left == 0) {
+            return false;
+        }
+        probe->left--;
+        probe->bucket = (probe->bucket + 1) & probe->mask;
+        ki_probe_bucket(probe);
+    }
+}
+
+/* --- changing -------------------------------------------------------------- */
+
+/* Gives the hash of the key of the record at `offset`; CORRUPT. */
+typedef kist_status (*ki_rehash)(void *context, uint64_t offset,
+                                 uint64_t *hash);
+
+/*
+ * Finds the word at which a new entry for `hash` may be stored, splitting
+ * segments as needed, and what to store there for a record at `offset`.
+ * `root_at` is the address of the root word.  Structure changes are committed
+ * (but for a batch, where they are part of it).  CORRUPT, IO, NOMEM, TOOBIG.
+ */
+KIST_NODISCARD kist_status ki_hash_room(ki_tx *tx, uint64_t root_at,
+                                        uint64_t hash, uint64_t offset,
+                                        ki_rehash rehash, void *context,
+                                        uint64_t *address, uint64_t *word);
+
+/* Lists the pair that removes the entry at `address`. */
+void ki_hash_remove(ki_tx *tx, uint64_t address);
+
+/*
+ * Makes a hash ready for about `count` entries: a directory of full-size
+ * segments.  `root_at` must be 0 still.
+ */
+KIST_NODISCARD kist_status ki_hash_prepare(ki_tx *tx, uint64_t root_at,
+                                           uint64_t count);
+
+/* Frees all that hangs on the root word and sets it to 0. */
+void ki_hash_clear(ki_tx *tx, uint64_t root_at);
+
+#endif /* KI_INDEX_HASHIDX_H */

@@ -1,0 +1,390 @@
+#include "index/tx.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/fail.h"
+
+void
+ki_tx_init(ki_tx *tx, ki_idx *idx, ki_tx_mode mode)
+{
+    memset(tx, 0, sizeof(*tx));
+    tx->idx = idx;
+    tx->mode = mode;
+    if (mode == KI_TX_REDO) {
+        tx->pairs = (ki_pair *)(void *)(idx->base + KI_IDX_REDO_PAGE);
+    }
+}
+
+void
+ki_tx_fini(ki_tx *tx)
+{
+    if (tx->mode == KI_TX_BATCH) {
+        ki_free(tx->pairs);
+        ki_free(tx->table);
+    }
+    ki_free(tx->taken);
+    ki_free(tx->freed);
+    memset(tx, 0, sizeof(*tx));
+}
+
+
+/* --- applying ------------------------------------------------------------ */
+
+static void
+apply(ki_idx *idx, const ki_pair *pairs, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        ki_word_store(idx, pairs[i].address, pairs[i].value);
+        KI_POINT("redo pair");
+    }
+}
+
+void
+ki_tx_redo(ki_idx *idx)
+{
+    const uint64_t count = ki_word_load(idx, KI_W_REDO_COUNT);
+    const uint64_t page = ki_word_load(idx, KI_W_REDO_PAGE);
+    uint64_t i;
+
+    if (count == 0) {
+        return;
+    }
+    if (count <= idx->limit / sizeof(ki_pair) &&
+        ki_idx_holds(idx, page, count * sizeof(ki_pair))) {
+        for (i = 0; i < count; i++) {
+            const uint64_t at = page + i * sizeof(ki_pair);
+            const uint64_t address = ki_word_load(idx, at);
+
+            if (ki_idx_holds(idx, address, 8)) {
+                ki_word_store(idx, address, ki_word_load(idx, at + 8));
+            }
+        }
+    }
+    ki_word_store(idx, KI_W_REDO_COUNT, 0);
+}
+
+/*
+ * Frees go through the ring of their class, which keeps them untouched for
+ * 64 further frees; what drops out of the ring goes to the free list, whose
+ * links stand in the extents themselves.  The horizon is raised before the
+ * link is stored, since a slow reader might still look at the extent.
+ */
+static void
+free_to_ring(ki_tx *tx, const ki_freed *freed, uint64_t version)
+{
+    const uint64_t c = freed->class - KI_CLASS_MIN;
+    const uint64_t head_at = KI_W_FREE_HEAD + c * 8;
+    const uint64_t list_at = KI_W_FREE_LIST + c * 8;
+    const uint64_t head = ki_tx_load(tx, head_at);
+    const uint64_t ring_at = KI_IDX_RINGS +
+                             (c * KI_IDX_RING_PAIRS +
+                              head % KI_IDX_RING_PAIRS) *
+                                 sizeof(ki_pair);
+    const uint64_t old = ki_tx_load(tx, ring_at);
+
+    if (old != 0) {
+        const uint64_t old_version = ki_tx_load(tx, ring_at + 8);
+
+        if (old_version > ki_tx_load(tx, KI_W_HORIZON)) {
+            ki_tx_store(tx, KI_W_HORIZON, old_version);
+        }
+        ki_tx_store(tx, old, ki_tx_load(tx, list_at));
+        ki_tx_store(tx, list_at, old);
+    }
+    ki_tx_store(tx, ring_at, freed->address);
+    ki_tx_store(tx, ring_at + 8, version);
+    ki_tx_store(tx, head_at, head + 1);
+}
+
+/*
+ * What no reader has ever seen needs no ring.  The link is stored before the
+ * head: dying in between loses the extent and nothing else.
+ */
+static void
+free_directly(const ki_idx *idx, const ki_freed *freed)
+{
+    const uint64_t list_at = KI_W_FREE_LIST +
+                             (uint64_t)(freed->class - KI_CLASS_MIN) * 8;
+
+    ki_word_store(idx, freed->address, ki_word_load(idx, list_at));
+    ki_word_store(idx, list_at, freed->address);
+}
+
+void
+ki_tx_abort(ki_tx *tx)
+{
+    while (tx->taken_count > 0) {
+        free_directly(tx->idx, &tx->taken[--tx->taken_count]);
+    }
+    ki_tx_rewind(tx, 0, 0);
+}
+
+static void
+commit_pairs(ki_idx *idx, uint64_t page, const ki_pair *pairs, size_t count)
+{
+    ki_word_store(idx, KI_W_REDO_PAGE, page);
+    ki_word_store(idx, KI_W_REDO_COUNT, count);
+    KI_POINT("redo count");
+    apply(idx, pairs, count);
+    ki_word_store(idx, KI_W_REDO_COUNT, 0);
+    KI_POINT("redo done");
+}
+
+/*
+ * Every free is a transaction of its own: it concerns only memory that nobody
+ * can reach any more, and dying between two of them loses an extent at worst.
+ */
+static void
+commit_frees(ki_tx *tx)
+{
+    ki_idx *idx = tx->idx;
+    const uint64_t version = ki_word_load(idx, KI_W_VERSION);
+    ki_tx one;
+    size_t i;
+
+    ki_tx_init(&one, idx, KI_TX_REDO);
+    for (i = 0; i < tx->freed_count; i++) {
+        free_to_ring(&one, &tx->freed[i], version);
+        commit_pairs(idx, KI_IDX_REDO_PAGE, one.pairs, one.count);
+        one.count = 0;
+    }
+    tx->freed_count = 0;
+}
+
+/* The list of a large batch is written to an extent of its own. */
+static kist_status
+commit_batch(ki_tx *tx)
+{
+    uint64_t page = KI_IDX_REDO_PAGE;
+    uint32_t class = 0;
+    kist_status status;
+    size_t i;
+
+    if (tx->count > KI_IDX_REDO_PAIRS) {
+        // The batch's own allocations are still pending in its pairs, so
+        // the extent is taken through it.
+        class = ki_class_of((tx->count + 2) * sizeof(ki_pair));
+        status = ki_tx_alloc(tx, class, &page);
+        if (status != KIST_OK) {
+            return status;
+        }
+        ki_tx_free(tx, page, class);
+    }
+    if (tx->failed != KIST_OK) {
+        return tx->failed;
+    }
+    for (i = 0; i < tx->count; i++) {
+        ki_word_store(tx->idx, page + i * sizeof(ki_pair),
+                      tx->pairs[i].address);
+        ki_word_store(tx->idx, page + i * sizeof(ki_pair) + 8,
+                      tx->pairs[i].value);
+    }
+    commit_pairs(tx->idx, page, tx->pairs, tx->count);
+    return KIST_OK;
+}
+
+kist_status
+ki_tx_commit(ki_tx *tx)
+{
+    kist_status status = KIST_OK;
+    size_t i;
+
+    if (tx->mode == KI_TX_DIRECT) {
+        for (i = 0; i < tx->freed_count; i++) {
+            free_directly(tx->idx, &tx->freed[i]);
+        }
+        tx->freed_count = 0;
+        return KIST_OK;
+    }
+    if (tx->freed_count > 0) {
+        ki_tx_add(tx, KI_W_VERSION, 1);
+    }
+    if (tx->mode == KI_TX_BATCH) {
+        status = commit_batch(tx);
+        if (status != KIST_OK) {
+            return status;
+        }
+    }
+    else if (tx->count > 0) {
+        commit_pairs(tx->idx, KI_IDX_REDO_PAGE, tx->pairs, tx->count);
+    }
+    tx->taken_count = 0;
+    ki_tx_rewind(tx, 0, tx->freed_count);
+    if (tx->freed_count > 0) {
+        commit_frees(tx);
+    }
+    return status;
+}
+
+/* --- a batch's own words -------------------------------------------------- */
+
+static size_t
+table_find(const ki_tx *tx, uint64_t address)
+{
+    size_t at = (size_t)((address * UINT64_C(0x9e3779b97f4a7c15)) >> 24);
+
+    for (;; at++) {
+        at &= tx->table_mask;
+        if (tx->table[at] == 0 ||
+            tx->pairs[tx->table[at] - 1].address == address) {
+            return at;
+        }
+    }
+}
+
+static void
+table_fill(ki_tx *tx)
+{
+    size_t i;
+
+    for (i = 0; i < tx->count; i++) {
+        tx->table[table_find(tx, tx->pairs[i].address)] = (uint32_t)(i + 1);
+    }
+}
+
+void
+ki_tx_rewind(ki_tx *tx, size_t count, size_t freed_count)
+{
+    if (tx->table != NULL && tx->count > count) {
+        memset(tx->table, 0, (tx->table_mask + 1) * sizeof(*tx->table));
+        tx->count = count;
+        table_fill(tx);
+    }
+    tx->count = count;
+    tx->freed_count = freed_count;
+    tx->failed = KIST_OK;
+}
+
+static kist_status
+table_grow(ki_tx *tx)
+{
+    const size_t room = tx->room == 0 ? 64 : tx->room * 2;
+    ki_pair *pairs;
+    uint32_t *table;
+
+    if (room > UINT32_MAX / 4) {
+        return KI_FAIL(KIST_ERR_TOOBIG, tx->idx->path, KI_NO_OFFSET,
+                       "batch changes too much");
+    }
+    pairs = ki_realloc(tx->pairs, room * sizeof(*pairs));
+    if (pairs == NULL) {
+        return KI_FAIL(KIST_ERR_NOMEM, tx->idx->path, KI_NO_OFFSET, "batch");
+    }
+    tx->pairs = pairs;
+    table = ki_calloc(room * 2, sizeof(*table));
+    if (table == NULL) {
+        return KI_FAIL(KIST_ERR_NOMEM, tx->idx->path, KI_NO_OFFSET, "batch");
+    }
+    ki_free(tx->table);
+    tx->table = table;
+    tx->table_mask = room * 2 - 1;
+    tx->room = room;
+    table_fill(tx);
+    return KIST_OK;
+}
+
+/*
+ * A word that is stored again is listed again: applying the list then goes
+ * through the very states that single commits would have gone through.
+ */
+void
+ki_tx_store_batch(ki_tx *tx, uint64_t address, uint64_t value)
+{
+    if (tx->count == tx->room) {
+        const kist_status status = table_grow(tx);
+
+        if (status != KIST_OK) {
+            tx->failed = status;
+            return;
+        }
+    }
+    tx->pairs[tx->count].address = address;
+    tx->pairs[tx->count].value = value;
+    tx->table[table_find(tx, address)] = (uint32_t)(++tx->count);
+}
+
+uint64_t
+ki_tx_load_batch(const ki_tx *tx, uint64_t address)
+{
+    const size_t at = table_find(tx, address);
+
+    return tx->table[at] != 0 ? tx->pairs[tx->table[at] - 1].value
+                              : ki_word_load(tx->idx, address);
+}
+
+/* --- extents --------------------------------------------------------------- */
+
+/* Puts an extent on a private list, for which there is room or made. */
+static bool
+note(ki_freed **list, size_t *count, size_t *room, uint64_t address,
+     uint32_t class)
+{
+    if (*count == *room) {
+        const size_t more = *room == 0 ? 16 : *room * 2;
+        ki_freed *grown = ki_realloc(*list, more * sizeof(*grown));
+
+        if (grown == NULL) {
+            return false;
+        }
+        *list = grown;
+        *room = more;
+    }
+    (*list)[*count].address = address;
+    (*list)[*count].class = class;
+    ++*count;
+    return true;
+}
+
+/*
+ * The list head or the bump pointer is moved at once, by one store, in every
+ * mode: the extent's first word, which was the link, will be filled over.
+ */
+kist_status
+ki_tx_alloc(ki_tx *tx, uint32_t class, uint64_t *address)
+{
+    ki_idx *idx = tx->idx;
+    const uint64_t size = UINT64_C(1) << class;
+    uint64_t list_at;
+    uint64_t at;
+    kist_status status;
+
+    if (class < KI_CLASS_MIN || class > KI_CLASS_MAX) {
+        return KI_FAIL(KIST_ERR_TOOBIG, idx->path, size, "index extent");
+    }
+    list_at = KI_W_FREE_LIST + (uint64_t)(class - KI_CLASS_MIN) * 8;
+    at = ki_word_load(idx, list_at);
+    if (at >= KI_IDX_ARENA && (at & 255) == 0 && ki_idx_holds(idx, at, size)) {
+        ki_word_store(idx, list_at, ki_word_load(idx, at));
+    }
+    else {
+        at = ki_word_load(idx, KI_W_BUMP);
+        status = ki_idx_grow(idx, at + size);
+        if (status != KIST_OK) {
+            return status;
+        }
+        ki_word_store(idx, KI_W_BUMP, at + size);
+    }
+    if (tx->mode == KI_TX_BATCH &&
+        !note(&tx->taken, &tx->taken_count, &tx->taken_room, at, class)) {
+        const ki_freed freed = {at, class};
+
+        free_directly(idx, &freed);
+        return KI_FAIL(KIST_ERR_NOMEM, idx->path, KI_NO_OFFSET, "batch");
+    }
+    *address = at;
+    return KIST_OK;
+}
+
+void
+ki_tx_free(ki_tx *tx, uint64_t address, uint32_t class)
+{
+    if (class >= KI_CLASS_MIN && class <= KI_CLASS_MAX &&
+        address >= KI_IDX_ARENA && (address & 255) == 0 &&
+        ki_idx_holds(tx->idx, address, UINT64_C(1) << class)) {
+        (void)note(&tx->freed, &tx->freed_count, &tx->freed_room, address,
+                   class);
+    }
+}

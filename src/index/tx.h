@@ -1,0 +1,186 @@
+/*
+ * tx.h - a change of the index is a list of words.
+ *
+ *      prepare            pairs                    commit
+ *      new extents   [ addr  value ]   count = n   store each pair   count = 0
+ *      are filled    [ addr  value ]   ---------   in their order    ---------
+ *      in place      [ addr  value ]   the commit                    done
+ *
+ * A writer never stores into words that readers can reach; it lists (address,
+ * value) pairs in the redo page of the index and then commits them.  Setting
+ * the count is the commit point: if the writer dies before it, nothing has
+ * happened; if it dies behind it, the next holder of the lock stores all pairs
+ * once more, which is harmless, and goes on (ki_tx_redo).  There is no other
+ * recovery code.
+ *
+ * A batch collects its pairs in private memory, looks its own words up there
+ * (ki_tx_load), and commits them in one list at its end; throwing the list
+ * away is rollback.
+ *
+ * Rebuilding an index that nobody sees yet stores directly.
+ *
+ * Layer    index.
+ * Threads  one writer: the holder of the index's lock.
+ *
+ * INVARIANTS
+ *  (1) What a pair list publishes is whole at each prefix of the list, since
+ *      readers may look between two stores.
+ *  (2) Extents got from ki_tx_alloc() are private until a pair publishes
+ *      them, and are filled in place with ki_tx_fill().
+ *  (3) Outside a batch, structure (room, splits) commits by itself before the
+ *      content does: a transaction reads no word that it has itself listed.
+ */
+#ifndef KI_INDEX_TX_H
+#define KI_INDEX_TX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/assertion.h"
+#include "index/idxfile.h"
+
+typedef enum ki_tx_mode {
+    KI_TX_REDO,   /* pairs go to the redo page, commit applies them */
+    KI_TX_BATCH,  /* pairs are kept apart until the batch commits */
+    KI_TX_DIRECT  /* no pairs: words are stored at once */
+} ki_tx_mode;
+
+typedef struct ki_pair {
+    uint64_t address;
+    uint64_t value;
+} ki_pair;
+
+typedef struct ki_freed {
+    uint64_t address;
+    uint32_t class;
+} ki_freed;
+
+typedef struct ki_tx {
+    ki_idx *idx;
+    ki_pair *pairs;    /* REDO: the redo page; BATCH: owned */
+    size_t count;
+    ki_tx_mode mode;
+    ki_freed *freed;   /* owned; handed to the rings at commit */
+    size_t freed_count;
+    size_t freed_room;
+    ki_freed *taken;   /* BATCH: owned; given back when it is aborted */
+    size_t taken_count;
+    size_t taken_room;
+    size_t room;       /* BATCH: pairs that fit */
+    uint32_t *table;   /* BATCH: owned; address -> pair + 1, open addressing */
+    size_t table_mask;
+    kist_status failed; /* BATCH: what a store ran into; commit answers it */
+} ki_tx;
+
+/* A transaction over idx without any pairs; allocates nothing. */
+void ki_tx_init(ki_tx *tx, ki_idx *idx, ki_tx_mode mode);
+
+/* Frees what the transaction owns and forgets its pairs. */
+void ki_tx_fini(ki_tx *tx);
+
+/* Forgets the pairs and what was to be freed: nothing has happened. */
+void ki_tx_abort(ki_tx *tx);
+
+/*
+ * Forgets what came after the transaction had `count` pairs and had freed
+ * `freed_count` extents: one operation of a batch that failed.
+ */
+void ki_tx_rewind(ki_tx *tx, size_t count, size_t freed_count);
+
+/* Stores the pairs, hands out what was freed.  REDO and DIRECT cannot fail;
+ * a BATCH needs room for its list (IO, NOMEM) and is untouched if that fails.
+ */
+KIST_NODISCARD kist_status ki_tx_commit(ki_tx *tx);
+
+/* After a writer died: ends its commit, if it was in one. */
+void ki_tx_redo(ki_idx *idx);
+
+void ki_tx_store_batch(ki_tx *tx, uint64_t address, uint64_t value);
+uint64_t ki_tx_load_batch(const ki_tx *tx, uint64_t address);
+
+/* The word at `address` will become `value`. */
+static inline void
+ki_tx_store(ki_tx *tx, uint64_t address, uint64_t value)
+{
+    if (KI_LIKELY(tx->mode == KI_TX_REDO)) {
+        KI_ASSERT(tx->count < KI_IDX_REDO_PAIRS);
+        tx->pairs[tx->count].address = address;
+        tx->pairs[tx->count].value = value;
+        tx->count++;
+    }
+    else if (tx->mode == KI_TX_DIRECT) {
+        ki_word_store(tx->idx, address, value);
+    }
+    else {
+        ki_tx_store_batch(tx, address, value);
+    }
+}
+
+/* The word at `address` as this transaction sees it; see invariant (3). */
+static inline uint64_t
+ki_tx_load(const ki_tx *tx, uint64_t address)
+{
+    if (KI_LIKELY(tx->mode != KI_TX_BATCH || tx->count == 0)) {
+        return ki_word_load(tx->idx, address);
+    }
+    return ki_tx_load_batch(tx, address);
+}
+
+/* Adds to a word. */
+static inline void
+ki_tx_add(ki_tx *tx, uint64_t address, uint64_t increment)
+{
+    ki_tx_store(tx, address, ki_tx_load(tx, address) + increment);
+}
+
+/*
+ * A new extent of 2^class bytes, its contents arbitrary.  It is taken at
+ * once; a batch that is aborted gives it back, a writer that dies loses it
+ * until the next rebuild.  IO (ENOSPC), NOMEM, TOOBIG (class).
+ */
+KIST_NODISCARD kist_status ki_tx_alloc(ki_tx *tx, uint32_t class,
+                                       uint64_t *address);
+
+/* Stores into an extent of this transaction that nobody else can see yet. */
+static inline void
+ki_tx_fill(ki_tx *tx, uint64_t address, uint64_t value)
+{
+    ki_word_store(tx->idx, address, value);
+}
+
+/*
+ * The extent is no longer reachable once this transaction has committed.
+ * NOMEM: it is then lost until the next rebuild, which is not worth failing
+ * for, so nothing is returned.
+ */
+void ki_tx_free(ki_tx *tx, uint64_t address, uint32_t class);
+
+/* The smallest class whose extents hold `size` bytes. */
+static inline uint32_t
+ki_class_of(uint64_t size)
+{
+    return size <= (UINT64_C(1) << KI_CLASS_MIN)
+               ? KI_CLASS_MIN
+               : 64u - (uint32_t)__builtin_clzll(size - 1);
+}
+
+/* --- readers ------------------------------------------------------------ */
+
+/*
+ * A reader takes the version first, follows addresses, and then asks whether
+ * all that it followed was still what it had been: if not, it starts again.
+ */
+static inline uint64_t
+ki_view_begin(const ki_idx *idx)
+{
+    return ki_word_load(idx, KI_W_VERSION);
+}
+
+static inline bool
+ki_view_held(const ki_idx *idx, uint64_t version)
+{
+    return ki_word_load(idx, KI_W_HORIZON) <= version;
+}
+
+#endif /* KI_INDEX_TX_H */
