@@ -43,6 +43,10 @@ NOTES = {
 }
 
 
+# With other work above this, a section's figures carry a warning.
+BUSY_PERCENT = 10
+
+
 def number(value):
     if value is None:
         return "-"
@@ -254,6 +258,12 @@ def target_part(found, targets):
     if any(section["quick"] for section in found.values()):
         parts.append("**Sections marked quick ran one round with fewer keys "
                      "than the targets are set for.**\n")
+    for name, section in found.items():
+        busy = section["busy"]
+        if busy > BUSY_PERCENT:
+            parts.append(f"**Others kept the processors {busy} % busy when "
+                         f"\"{TITLES[name]}\" began: its wall times are "
+                         "not to be relied on.**\n")
     if missed:
         parts.append("Not reached:\n")
         parts.append(target_table(missed))
@@ -273,9 +283,10 @@ def machine_part(found):
     for section in found.values():
         facts.update(section["machine"])
     parts = ["## Machine\n", table(("", ""), facts.items())]
-    parts.append(table(("section", "date", "rounds", "seconds", "kind"),
-                       [(name, section["date"], str(section["rounds"]),
-                         str(section["seconds"]),
+    parts.append(table(("section", "date", "rounds", "seconds",
+                        "others busy, %", "kind"),
+                       [(name, section["date"], section["rounds"],
+                         section["seconds"], section["busy"],
                          "quick" if section["quick"] else "full")
                         for name, section in found.items()]))
     return parts

@@ -146,7 +146,7 @@ find_named(const ki_gen *gen, const ki_tx *own, kist_slice name,
     const ki_key key = name_key(gen, name);
     kist_status status;
 
-    status = ki_keyed_find(gen, own, KI_CATALOG_HEADER, &key, found);
+    status = ki_keyed_find(gen, own, KI_CATALOG_HEADER, &key, true, found);
     if (status != KIST_OK) {
         return status;
     }

@@ -57,7 +57,8 @@ get_once(kist_dict *dict, kist_slice slice, kist_value *value)
         return status;
     }
     key.hash = ki_hash(key.data, key.size, r.gen->log.seed);
-    status = ki_keyed_find(r.gen, r.own, r.header, &key, &found);
+    status = ki_keyed_find(r.gen, r.own, r.header, &key, value != NULL,
+                           &found);
     if (status == KIST_OK && value != NULL) {
         status = ki_coll_value(r.gen, found.offset, &found.record, value);
     }
@@ -102,7 +103,7 @@ kist_dict_get_many(kist_dict *dict, const kist_slice *keys, size_t count,
         for (j = 0; j < n && status == KIST_OK; j++) {
             ki_found found;
 
-            status = ki_keyed_find(r.gen, r.own, r.header, &ahead[j],
+            status = ki_keyed_find(r.gen, r.own, r.header, &ahead[j], true,
                                    &found);
             if (status == KIST_OK) {
                 status = ki_coll_value(r.gen, found.offset, &found.record,
@@ -159,7 +160,8 @@ put_once(kist_dict *dict, kist_slice slice, const kist_value *value,
         return status;
     }
     key.hash = ki_hash(key.data, key.size, w->gen->log.seed);
-    status = ki_keyed_find(w->gen, ki_write_view(w), header, &key, &old);
+    status = ki_keyed_find(w->gen, ki_write_view(w), header, &key,
+                           mode == PUT_NEW && present != NULL, &old);
     if (status == KIST_OK && mode == PUT_NEW) {
         if (present != NULL) {
             status = ki_coll_value(w->gen, old.offset, &old.record, present);
@@ -225,7 +227,8 @@ put_some(kist_dict *dict, const kist_slice *keys, const kist_value *values,
     r.own = ki_write_view(w);
     ki_look_ahead(&r, keys, n, ahead);
     for (i = 0; i < n; i++) {
-        status = ki_keyed_find(w->gen, r.own, r.header, &ahead[i], &old);
+        status = ki_keyed_find(w->gen, r.own, r.header, &ahead[i], false,
+                               &old);
         if (status != KIST_OK && status != KIST_ERR_NOTFOUND) {
             break;
         }
@@ -289,7 +292,8 @@ remove_once(kist_dict *dict, kist_slice slice, kist_value *value)
         return status;
     }
     key.hash = ki_hash(key.data, key.size, w->gen->log.seed);
-    status = ki_keyed_find(w->gen, ki_write_view(w), header, &key, &old);
+    status = ki_keyed_find(w->gen, ki_write_view(w), header, &key,
+                           value != NULL, &old);
     if (status == KIST_OK && value != NULL) {
         status = ki_coll_value(w->gen, old.offset, &old.record, value);
     }

@@ -14,28 +14,53 @@ key_is(const ki_record *record, uint32_t id, const ki_key *key)
 }
 
 /*
- * One pass over the window.  A candidate whose record is damaged might have
- * been the key, so it cannot be passed over.
+ * Is the record at found->offset the key's?  NOTFOUND if it is another's.
+ * A record that is damaged might have been the key's, so another's is asked
+ * for its crc before it is passed over.
  */
 static kist_status
+look_at(const ki_gen *gen, uint32_t id, const ki_key *key, bool checked,
+        ki_found *found)
+{
+    const uint64_t end = ki_log_end(gen);
+    const uint64_t offset = found->offset;
+    const uint8_t *bytes = gen->log.base + offset;
+    bool same;
+
+    if (KI_UNLIKELY(offset >= end)) {
+        return ki_bad_record(gen, offset);
+    }
+    __builtin_prefetch(bytes + 64);
+    __builtin_prefetch(bytes + 128);
+    if (KI_UNLIKELY(!ki_record_peek(bytes, end - offset, &found->record))) {
+        return ki_bad_record(gen, offset);
+    }
+    same = key_is(&found->record, id, key);
+    if ((checked || !same) &&
+        KI_UNLIKELY(!ki_record_is_whole(
+            bytes, &found->record, ki_record_seed(gen->log.salt, offset)))) {
+        return ki_bad_record(gen, offset);
+    }
+    return KI_LIKELY(same) ? KIST_OK : KIST_ERR_NOTFOUND;
+}
+
+/* One pass over the window. */
+static kist_status
 find_once(const ki_gen *gen, const ki_tx *own, uint64_t header,
-          const ki_key *key, ki_found *found)
+          const ki_key *key, bool checked, ki_found *found)
 {
     const uint32_t id = (uint32_t)(ki_keyed_at(gen, own, header, KI_C_ABOUT) >>
                                    32);
-    const uint64_t end = ki_log_end(gen);
     ki_probe probe;
+    kist_status status;
 
     ki_probe_begin(&probe, &gen->idx, own,
                    ki_keyed_at(gen, own, header, KI_C_HASH), key->hash);
     while (ki_probe_next(&probe, &found->word, &found->address)) {
         found->offset = ki_hash_offset(found->word);
-        if (KI_UNLIKELY(!ki_reclog_load(&gen->log, found->offset, end,
-                                        &found->record))) {
-            return ki_bad_record(gen, found->offset);
-        }
-        if (KI_LIKELY(key_is(&found->record, id, key))) {
-            return KIST_OK;
+        status = look_at(gen, id, key, checked, found);
+        if (KI_LIKELY(status != KIST_ERR_NOTFOUND)) {
+            return status;
         }
     }
     return KI_UNLIKELY(probe.damaged) ? ki_bad_index(gen, header + KI_C_HASH)
@@ -44,11 +69,12 @@ find_once(const ki_gen *gen, const ki_tx *own, uint64_t header,
 
 kist_status
 ki_keyed_find(const ki_gen *gen, const ki_tx *own, uint64_t header,
-              const ki_key *key, ki_found *found)
+              const ki_key *key, bool checked, ki_found *found)
 {
     for (;;) {
         const uint64_t version = ki_view_begin(&gen->idx);
-        const kist_status status = find_once(gen, own, header, key, found);
+        const kist_status status = find_once(gen, own, header, key, checked,
+                                             found);
 
         if (KI_LIKELY(ki_view_held(&gen->idx, version))) {
             return status != KIST_ERR_NOTFOUND ? status : ki_not_found(gen);

@@ -43,12 +43,13 @@ ki_keyed_at(const ki_gen *gen, const ki_tx *own, uint64_t header, unsigned what)
 }
 
 /*
- * Looks a key up for reading: the record is checked.  NOTFOUND (no detail),
- * CORRUPT, KI_AGAIN.
+ * Looks a key up.  With `checked` the record's crc has been asked, so its
+ * value may be handed out; without, only its key is known to be right.
+ * NOTFOUND (no detail), CORRUPT, KI_AGAIN.
  */
 KIST_NODISCARD kist_status ki_keyed_find(const ki_gen *gen, const ki_tx *own,
                                          uint64_t header, const ki_key *key,
-                                         ki_found *found);
+                                         bool checked, ki_found *found);
 
 /* The record in slot `i`: NOTFOUND for a hole, CORRUPT, KI_AGAIN. */
 KIST_NODISCARD kist_status ki_keyed_in_slot(const ki_gen *gen,

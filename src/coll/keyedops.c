@@ -89,7 +89,7 @@ find_end(ki_writer *w, uint64_t header, bool last, ki_found *found)
     key.data = record.key;
     key.size = record.ksize;
     key.hash = ki_hash(record.key, record.ksize, w->gen->log.seed);
-    status = ki_keyed_find(w->gen, own, header, &key, found);
+    status = ki_keyed_find(w->gen, own, header, &key, true, found);
     return status == KIST_ERR_NOTFOUND
                ? ki_bad_index(w->gen, header + KI_C_HASH)
                : status;

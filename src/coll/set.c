@@ -101,7 +101,7 @@ add_once(kist_set *set, const kist_value *member, const kist_buf *bytes,
         return status;
     }
     key = hashed(w->gen, bytes);
-    status = ki_keyed_find(w->gen, ki_write_view(w), header, &key, &old);
+    status = ki_keyed_find(w->gen, ki_write_view(w), header, &key, false, &old);
     *added = status == KIST_ERR_NOTFOUND;
     if (*added) {
         status = ki_keyed_put(
@@ -164,7 +164,7 @@ contains_once(kist_set *set, const kist_buf *bytes)
         return status;
     }
     key = hashed(r.gen, bytes);
-    status = ki_keyed_find(r.gen, r.own, r.header, &key, &found);
+    status = ki_keyed_find(r.gen, r.own, r.header, &key, false, &found);
     return ki_read_end(&set->coll, &r, status);
 }
 
@@ -200,7 +200,7 @@ remove_once(kist_set *set, const kist_buf *bytes)
         return status;
     }
     key = hashed(w->gen, bytes);
-    status = ki_keyed_find(w->gen, ki_write_view(w), header, &key, &old);
+    status = ki_keyed_find(w->gen, ki_write_view(w), header, &key, false, &old);
     if (status == KIST_OK) {
         status = ki_keyed_remove(w, header, c->id, &old);
     }

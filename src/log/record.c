@@ -29,8 +29,7 @@ ki_record_begin(uint8_t *to, const ki_record *record)
 }
 
 bool
-ki_record_load(const uint8_t *bytes, uint64_t room, uint32_t seed,
-               ki_record *record)
+ki_record_peek(const uint8_t *bytes, uint64_t room, ki_record *record)
 {
     const uint32_t span = ki_record_claim(bytes, room);
     uint64_t where;
@@ -38,12 +37,11 @@ ki_record_load(const uint8_t *bytes, uint64_t room, uint32_t seed,
     uint32_t head = KI_RECORD_HEAD;
     uint32_t ksize;
 
-    if (span == 0 ||
-        ki_crc32c(seed, bytes + 4, span - 4) != ki_load_le32(bytes)) {
+    if (span == 0) {
         return false;
     }
-    // Another process may be changing the file under us: what was used for
-    // the check is read again here, so it is bounded again by the span.
+    // Another process may be changing the file under us: the size is read
+    // again here, so it is bounded again, by the span.
     size = ki_load_le32(bytes + 4);
     ksize = ki_load_le16(bytes + 10);
     if (size > span) {
@@ -71,4 +69,12 @@ ki_record_load(const uint8_t *bytes, uint64_t room, uint32_t seed,
     record->vsize = size - head - ksize;
     record->span = span;
     return true;
+}
+
+bool
+ki_record_load(const uint8_t *bytes, uint64_t room, uint32_t seed,
+               ki_record *record)
+{
+    return ki_record_peek(bytes, room, record) &&
+           ki_record_is_whole(bytes, record, seed);
 }

@@ -117,6 +117,21 @@ ki_record_finish(uint8_t *to, uint64_t span, uint32_t seed)
 bool ki_record_load(const uint8_t *bytes, uint64_t room, uint32_t seed,
                     ki_record *record);
 
+/*
+ * Takes the record at `bytes` apart without asking its crc: false if its
+ * sizes are impossible.  For whoever checks it afterwards.
+ */
+bool ki_record_peek(const uint8_t *bytes, uint64_t room, ki_record *record);
+
+/* Does the crc of a record that was peeked at match? */
+static inline bool
+ki_record_is_whole(const uint8_t *bytes, const ki_record *record,
+                   uint32_t seed)
+{
+    return ki_crc32c(seed, bytes + 4, record->span - 4) ==
+           ki_load_le32(bytes);
+}
+
 /* The span that the head at `bytes` claims, or 0 if it cannot be one. */
 static inline uint32_t
 ki_record_claim(const uint8_t *bytes, uint64_t room)

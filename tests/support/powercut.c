@@ -102,7 +102,15 @@ play(round_state *round)
     KT_OK(kt_store_open(&store, path, &options, 0));
     while (!kt_io_was_cut() && round->done < round->unit_count) {
         for (; at <= round->ends[round->done]; at++) {
-            KT_OK(kt_step_both(&store, &world, &steps[at]));
+            char text[100];
+            const kist_status status =
+                kt_step_both(&store, &world, &steps[at]);
+
+            KT_CHECK(status == KIST_OK, "%s, level %d, round %llu: %s: %s",
+                     round->history->name, (int)round->history->durability,
+                     (unsigned long long)round->nth,
+                     kt_step_text(&steps[at], text, sizeof(text)),
+                     kist_status_name(status));
         }
         round->done++;
         if (makes_durable(round->history, steps[at - 1].op)) {

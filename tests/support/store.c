@@ -392,18 +392,23 @@ check_shared(kt_store *store, const kt_world *world, char *why, size_t size)
         read_shared(&model, store->dicts[KT_X], world->proc);
     bool right = status == KIST_OK && kt_model_equal(&model, want);
 
+    if (!right) {
+        snprintf(why, size, "scan of \"x\" by process %u: %zu of %zu: %s",
+                 world->proc, model.count, want->count,
+                 kist_status_name(status));
+    }
     for (size_t i = 0; right && i < want->count; i++) {
         const kt_item *item = want->items[i];
         kist_value value;
+        const kist_status got = kist_dict_get(
+            store->dicts[KT_X], kist_bytes(item->key, item->key_size), &value);
 
-        right = kist_dict_get(store->dicts[KT_X],
-                              kist_bytes(item->key, item->key_size),
-                              &value) == KIST_OK &&
-                kt_value_same(&value, &item->value);
-    }
-    if (!right) {
-        snprintf(why, size, "the keys of process %u in \"x\": %s", world->proc,
-                 kist_status_name(status));
+        right = got == KIST_OK && kt_value_same(&value, &item->value);
+        if (!right) {
+            snprintf(why, size, "get from \"x\" by process %u: %.60s: %s",
+                     world->proc, (const char *)item->key,
+                     kist_status_name(got));
+        }
     }
     kt_model_fini(&model);
     return right;

@@ -7,8 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define COMPACT_EVERY 331u
-#define KEY_OF_COUNT  1000u
+#define COMPACT_EVERY  331u
+#define KEY_OF_COUNT   1000u
+#define LINES_LOST_MAX 2000u
 
 void
 kw_say(const char *what, kist_status status)
@@ -110,7 +111,11 @@ kw_acks_read(const kw_args *args, kw_range *ranges)
     fclose(file);
     for (size_t p = 0; p < KW_PROCS_MAX; p++) {
         ranges[p].ceiling = ranges[p].acked + 1;
-        if (args->fault != KW_FAULT_POWER) {
+        if (args->fault == KW_FAULT_POWER) {
+            // what came after the cut's beginning has lost its line
+            ranges[p].ceiling += LINES_LOST_MAX;
+        }
+        else {
             ranges[p].floor = ranges[p].acked;
         }
         if (args->fault == KW_FAULT_ROT) {
