@@ -17,7 +17,7 @@ kist_batch_begin(kist *k)
         return KI_FAIL(KIST_ERR_BUSY, k->log_path, KI_NO_OFFSET,
                        "this thread has a batch open");
     }
-    status = ki_write_begin(k, NULL, &w, NULL);
+    status = ki_write_begin(k, NULL, NULL, &w, NULL);
     if (status != KIST_OK) {
         return status;
     }

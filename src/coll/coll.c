@@ -216,7 +216,7 @@ create_once(kist *k, kist_slice name, kist_kind kind, kist_type type)
     uint64_t offset;
     kist_status status;
 
-    status = ki_write_begin(k, NULL, &w, NULL);
+    status = ki_write_begin(k, NULL, NULL, &w, NULL);
     if (status != KIST_OK) {
         return status;
     }
@@ -464,7 +464,7 @@ drop_once(kist *k, kist_slice name)
     uint64_t offset;
     kist_status status;
 
-    status = ki_write_begin(k, NULL, &w, NULL);
+    status = ki_write_begin(k, NULL, NULL, &w, NULL);
     if (status != KIST_OK) {
         return status;
     }

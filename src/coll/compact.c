@@ -345,7 +345,7 @@ compact_once(kist *k, kist_progress progress, void *context)
     memset(&s, 0, sizeof(s));
     s.gen.log.fd = -1;
     s.gen.idx.fd = -1;
-    status = ki_write_begin(k, NULL, &w, NULL);
+    status = ki_write_begin(k, NULL, NULL, &w, NULL);
     if (status != KIST_OK) {
         return status;
     }

@@ -155,11 +155,10 @@ put_once(kist_dict *dict, kist_slice slice, const kist_value *value,
     uint64_t header;
     kist_status status;
 
-    status = ki_write_begin(c->k, c, &w, &header);
+    status = ki_write_begin(c->k, c, &key, &w, &header);
     if (KI_UNLIKELY(status != KIST_OK)) {
         return status;
     }
-    key.hash = ki_hash(key.data, key.size, w->gen->log.seed);
     status = ki_keyed_find(w->gen, ki_write_view(w), header, &key,
                            mode == PUT_NEW && present != NULL, &old);
     if (status == KIST_OK && mode == PUT_NEW) {
@@ -219,7 +218,7 @@ put_some(kist_dict *dict, const kist_slice *keys, const kist_value *values,
     size_t i;
 
     *done = 0;
-    status = ki_write_begin(c->k, c, &w, &r.header);
+    status = ki_write_begin(c->k, c, NULL, &w, &r.header);
     if (status != KIST_OK) {
         return status;
     }
@@ -287,11 +286,10 @@ remove_once(kist_dict *dict, kist_slice slice, kist_value *value)
     uint64_t header;
     kist_status status;
 
-    status = ki_write_begin(c->k, c, &w, &header);
+    status = ki_write_begin(c->k, c, &key, &w, &header);
     if (status != KIST_OK) {
         return status;
     }
-    key.hash = ki_hash(key.data, key.size, w->gen->log.seed);
     status = ki_keyed_find(w->gen, ki_write_view(w), header, &key,
                            value != NULL, &old);
     if (status == KIST_OK && value != NULL) {

@@ -4,6 +4,7 @@
 #include "coll/coll.h"
 #include "coll/keyed.h"
 #include "coll/writer.h"
+#include "index/slots.h"
 
 kist_status
 ki_keyed_put(ki_writer *w, uint64_t header, uint32_t id, const ki_key *key,
@@ -27,7 +28,12 @@ ki_keyed_put(ki_writer *w, uint64_t header, uint32_t id, const ki_key *key,
         record.slot = vacancy.slot;
     }
     else {
+        // The word of its slot is needed last, and is hardly ever cached.
         record.slot = old->record.slot;
+        __builtin_prefetch(w->gen->idx.base +
+                               ki_slots_at(&w->gen->idx, ki_write_view(w),
+                                           header + KI_C_TABLE, record.slot),
+                           1);
     }
     status = ki_write_record(w, &record, value, false, &offset);
     if (KI_UNLIKELY(status != KIST_OK)) {
@@ -59,9 +65,13 @@ kist_status
 ki_keyed_remove(ki_writer *w, uint64_t header, uint32_t id,
                 const ki_found *old)
 {
-    const kist_status status = write_bare(w, KI_OP_DELETE, id,
-                                          old->record.slot);
+    kist_status status;
 
+    __builtin_prefetch(w->gen->idx.base +
+                           ki_slots_at(&w->gen->idx, ki_write_view(w),
+                                       header + KI_C_TABLE, old->record.slot),
+                       1);
+    status = write_bare(w, KI_OP_DELETE, id, old->record.slot);
     return status == KIST_OK ? ki_keyed_delete(&w->tx, header, old) : status;
 }
 
@@ -104,7 +114,7 @@ ki_keyed_pop_end(ki_coll *c, bool last, uint64_t *offset, ki_record *record,
     uint64_t header;
     kist_status status;
 
-    status = ki_write_begin(c->k, c, &w, &header);
+    status = ki_write_begin(c->k, c, NULL, &w, &header);
     if (status != KIST_OK) {
         return status;
     }
@@ -146,7 +156,7 @@ empty_once(ki_coll *c)
     uint64_t header;
     kist_status status;
 
-    status = ki_write_begin(c->k, c, &w, &header);
+    status = ki_write_begin(c->k, c, NULL, &w, &header);
     if (status != KIST_OK) {
         return status;
     }

@@ -248,7 +248,7 @@ change_once(ki_coll *c, list_change *change)
     uint64_t header;
     kist_status status;
 
-    status = ki_write_begin(c->k, c, &w, &header);
+    status = ki_write_begin(c->k, c, NULL, &w, &header);
     if (KI_UNLIKELY(status != KIST_OK)) {
         return status;
     }
@@ -315,7 +315,7 @@ append_some(kist_list *list, const kist_value *values, size_t count,
     uint64_t header;
     kist_status status;
 
-    status = ki_write_begin(c->k, c, &w, &header);
+    status = ki_write_begin(c->k, c, NULL, &w, &header);
     if (status != KIST_OK) {
         return status;
     }
@@ -459,7 +459,7 @@ permute_once(ki_coll *c, const uint64_t *order, uint64_t count)
     uint64_t header;
     kist_status status;
 
-    status = ki_write_begin(c->k, c, &w, &header);
+    status = ki_write_begin(c->k, c, NULL, &w, &header);
     if (status != KIST_OK) {
         return status;
     }

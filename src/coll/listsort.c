@@ -175,7 +175,7 @@ sort_once(ki_coll *c, bool descending)
     uint64_t header;
     kist_status status;
 
-    status = ki_write_begin(c->k, c, &w, &header);
+    status = ki_write_begin(c->k, c, NULL, &w, &header);
     if (status != KIST_OK) {
         return status;
     }

@@ -74,14 +74,6 @@ key_of(const ki_coll *c, const kist_value *member, kist_buf *bytes)
     return status;
 }
 
-static ki_key
-hashed(const ki_gen *gen, const kist_buf *bytes)
-{
-    ki_key key = {bytes->data, bytes->size,
-                  ki_hash(bytes->data, bytes->size, gen->log.seed)};
-
-    return key;
-}
 
 static kist_status
 add_once(kist_set *set, const kist_value *member, const kist_buf *bytes,
@@ -92,15 +84,14 @@ add_once(kist_set *set, const kist_value *member, const kist_buf *bytes,
     const kist_value none = kist_null();
     ki_writer *w;
     ki_found old;
-    ki_key key;
+    ki_key key = {bytes->data, bytes->size, 0};
     uint64_t header;
     kist_status status;
 
-    status = ki_write_begin(c->k, c, &w, &header);
+    status = ki_write_begin(c->k, c, &key, &w, &header);
     if (status != KIST_OK) {
         return status;
     }
-    key = hashed(w->gen, bytes);
     status = ki_keyed_find(w->gen, ki_write_view(w), header, &key, false, &old);
     *added = status == KIST_ERR_NOTFOUND;
     if (*added) {
@@ -157,13 +148,13 @@ contains_once(kist_set *set, const kist_buf *bytes)
 {
     ki_reader r;
     ki_found found;
-    ki_key key;
+    ki_key key = {bytes->data, bytes->size, 0};
     kist_status status = ki_read_begin(&set->coll, &r);
 
     if (status != KIST_OK) {
         return status;
     }
-    key = hashed(r.gen, bytes);
+    key.hash = ki_hash(key.data, key.size, r.gen->log.seed);
     status = ki_keyed_find(r.gen, r.own, r.header, &key, false, &found);
     return ki_read_end(&set->coll, &r, status);
 }
@@ -191,15 +182,14 @@ remove_once(kist_set *set, const kist_buf *bytes)
     ki_coll *c = &set->coll;
     ki_writer *w;
     ki_found old;
-    ki_key key;
+    ki_key key = {bytes->data, bytes->size, 0};
     uint64_t header;
     kist_status status;
 
-    status = ki_write_begin(c->k, c, &w, &header);
+    status = ki_write_begin(c->k, c, &key, &w, &header);
     if (status != KIST_OK) {
         return status;
     }
-    key = hashed(w->gen, bytes);
     status = ki_keyed_find(w->gen, ki_write_view(w), header, &key, false, &old);
     if (status == KIST_OK) {
         status = ki_keyed_remove(w, header, c->id, &old);

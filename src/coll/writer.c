@@ -5,10 +5,12 @@
 
 #include "base/alloc.h"
 #include "base/fail.h"
+#include "base/hash.h"
 #include "codec/scalar.h"
 #include "coll/coll.h"
 #include "coll/compact.h"
 #include "coll/durable.h"
+#include "index/hashidx.h"
 #include "os/file.h"
 
 #define MARK_EVERY   (UINT64_C(64) << 10)
@@ -128,9 +130,30 @@ index_map_is_small(const ki_gen *gen)
            size + size / 2 + (UINT64_C(1) << 20) > gen->idx.limit;
 }
 
+/*
+ * The key's hash, and a request for its bucket, so that the cache miss and
+ * the lock overlap.  Only a hint: nothing that is loaded here is believed.
+ */
+static void
+hash_and_ask(const ki_gen *gen, ki_coll *c, ki_key *key)
+{
+    key->hash = ki_hash(key->data, key->size, gen->log.seed);
+    if (atomic_load_explicit(&c->bound, memory_order_acquire) == gen) {
+        const uint64_t header = atomic_load_explicit(&c->header,
+                                                     memory_order_acquire);
+        const uint64_t home = ki_hash_home(
+            &gen->idx, ki_word_load(&gen->idx, header + KI_C_HASH),
+            key->hash);
+
+        if (home != 0) {
+            __builtin_prefetch(gen->idx.base + home, 1);
+        }
+    }
+}
+
 /* The lock of the current generation; *gen is entered. */
 static kist_status
-lock_current(kist *k, ki_gen **gen)
+lock_current(kist *k, ki_coll *c, ki_key *key, ki_gen **gen)
 {
     kist_status status;
 
@@ -152,6 +175,9 @@ lock_current(kist *k, ki_gen **gen)
             }
             continue;
         }
+        if (key != NULL) {
+            hash_and_ask(*gen, c, key);
+        }
         status = ki_write_lock(*gen, k->options.lock_timeout_ms);
         if (status != KIST_OK) {
             ki_leave();
@@ -166,7 +192,8 @@ lock_current(kist *k, ki_gen **gen)
 }
 
 kist_status
-ki_write_begin(kist *k, ki_coll *c, ki_writer **w, uint64_t *header)
+ki_write_begin(kist *k, ki_coll *c, ki_key *key, ki_writer **w,
+               uint64_t *header)
 {
     ki_gen *gen;
     kist_status status;
@@ -174,6 +201,10 @@ ki_write_begin(kist *k, ki_coll *c, ki_writer **w, uint64_t *header)
     *w = &k->writer;
     if (ki_own_tx(k) != NULL) {
         status = ki_enter(k, &gen);
+        if (key != NULL) {
+            key->hash = ki_hash(key->data, key->size,
+                                k->writer.gen->log.seed);
+        }
         k->writer.op_tail = k->writer.tail;
         k->writer.op_pairs = k->writer.tx.count;
         k->writer.op_freed = k->writer.tx.freed_count;
@@ -185,7 +216,7 @@ ki_write_begin(kist *k, ki_coll *c, ki_writer **w, uint64_t *header)
         }
         return status;
     }
-    status = lock_current(k, &gen);
+    status = lock_current(k, c, key, &gen);
     if (status != KIST_OK) {
         return status;
     }

@@ -23,15 +23,18 @@
 #define KI_COLL_WRITER_H
 
 #include "coll/chest.h"
+#include "coll/keyed.h"
 #include "kist/value.h"
 
 /*
  * Makes this thread the writer.  `c` may be NULL (then *header is not set);
- * else *header is where its header is.  On KIST_OK ki_write_end() must follow.
- * READONLY, LOCKED, POISONED, CLOSED, FORKED, NOTFOUND (dropped), CORRUPT, IO.
+ * else *header is where its header is.  `key` may be NULL; else its hash is
+ * set, and the memory that it will need is asked for before the lock is.
+ * On KIST_OK ki_write_end() must follow.  READONLY, LOCKED, POISONED, CLOSED,
+ * FORKED, NOTFOUND (dropped), CORRUPT, IO.
  */
-KIST_NODISCARD kist_status ki_write_begin(kist *k, ki_coll *c, ki_writer **w,
-                                          uint64_t *header);
+KIST_NODISCARD kist_status ki_write_begin(kist *k, ki_coll *c, ki_key *key,
+                                          ki_writer **w, uint64_t *header);
 
 /*
  * Appends a record: `record` without span and value, which is `value` (NULL:
