@@ -8,14 +8,30 @@
 #include "coll/writer.h"
 
 kist_status
+ki_batch_refuse(kist *k)
+{
+    ki_gen *gen;
+    const kist_status status = ki_enter(k, &gen);
+
+    if (status != KIST_OK) {
+        return status;
+    }
+    ki_leave();
+    return ki_own_tx(k) == NULL
+               ? KIST_OK
+               : KI_FAIL(KIST_ERR_BUSY, k->log_path, KI_NO_OFFSET,
+                         "this thread has a batch open");
+}
+
+kist_status
 kist_batch_begin(kist *k)
 {
     ki_writer *w;
     kist_status status;
 
-    if (ki_own_tx(k) != NULL) {
-        return KI_FAIL(KIST_ERR_BUSY, k->log_path, KI_NO_OFFSET,
-                       "this thread has a batch open");
+    status = ki_batch_refuse(k);
+    if (status != KIST_OK) {
+        return status;
     }
     status = ki_write_begin(k, NULL, NULL, &w, NULL);
     if (status != KIST_OK) {

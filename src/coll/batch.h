@@ -13,6 +13,12 @@
 
 #include "coll/chest.h"
 
+/*
+ * KIST_OK if this thread has no batch open on `k`: else BUSY.  Also what
+ * entering answers (CLOSED, FORKED).
+ */
+KIST_NODISCARD kist_status ki_batch_refuse(kist *k);
+
 /* The handle is being closed: an open batch of this thread is rolled back. */
 void ki_batch_forget(kist *k);
 

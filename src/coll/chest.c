@@ -89,14 +89,14 @@ ki_enter_slowly(kist *k, ki_gen **gen)
         }
     }
     for (;;) {
-        if (k->forks != atomic_load(&ki_inflight_forks)) {
-            return KI_FAIL(KIST_ERR_FORKED, k->log_path, KI_NO_OFFSET,
-                           "opened before fork(): open it again");
-        }
         now = atomic_load(&k->gen);
         if (now == NULL) {
             return KI_FAIL(KIST_ERR_CLOSED, k->log_path, KI_NO_OFFSET,
                            "handle");
+        }
+        if (k->forks != atomic_load(&ki_inflight_forks)) {
+            return KI_FAIL(KIST_ERR_FORKED, k->log_path, KI_NO_OFFSET,
+                           "opened before fork(): open it again");
         }
         ki_inflight_enter(now);
         if (atomic_load(&k->gen) != now) {
@@ -104,7 +104,7 @@ ki_enter_slowly(kist *k, ki_gen **gen)
             continue;
         }
         if (ki_word_load(&now->idx, KI_W_STALE) != 0 ||
-            ki_reclog_is_superseded(&now->log)) {
+            (!now->shared && ki_reclog_is_superseded(&now->log))) {
             ki_inflight_leave();
             status = ki_exchange(k, now);
             if (status != KIST_OK) {

@@ -74,7 +74,7 @@ typedef struct ki_coll {
     kist_kind kind;
     kist_type type;
     uint32_t id;                   /* in the bound generation */
-    _Atomic(const ki_gen *) bound; /* the generation these belong to */
+    _Atomic uint64_t bound; /* serial of the generation these belong to */
     _Atomic uint64_t header;
     _Atomic uint64_t serial;
     kist_slice name;               /* owned bytes */

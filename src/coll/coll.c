@@ -157,11 +157,11 @@ find_named(const ki_gen *gen, const ki_tx *own, kist_slice name,
 static void
 bind(ki_coll *c, const ki_gen *gen, const ki_tx *own, uint64_t header)
 {
-    atomic_store(&c->bound, NULL);
+    atomic_store(&c->bound, 0);
     atomic_store(&c->header, header);
     atomic_store(&c->serial, ki_keyed_at(gen, own, header, KI_C_SERIAL));
     c->id = (uint32_t)(ki_keyed_at(gen, own, header, KI_C_ABOUT) >> 32);
-    atomic_store(&c->bound, gen);
+    atomic_store(&c->bound, gen->serial);
 }
 
 kist_status
@@ -173,11 +173,11 @@ ki_coll_bind_slowly(ki_coll *c, ki_gen *gen, const ki_tx *own,
     kist_status status;
 
     (void)pthread_mutex_lock(&c->k->mutex);
-    if (atomic_load(&c->bound) == gen &&
+    if (atomic_load(&c->bound) == gen->serial &&
         ki_keyed_at(gen, own, atomic_load(&c->header), KI_C_SERIAL) !=
             atomic_load(&c->serial)) {
         // Dropped: one made anew under the same name is another one.
-        status = KIST_ERR_NOTFOUND;
+        status = ki_not_found(gen);
         goto out;
     }
     status = find_named(gen, own, c->name, &found, header);
@@ -337,14 +337,14 @@ ki_coll_open(kist *k, kist_slice name, kist_kind kind, kist_type type,
     c->name = kist_bytes(copy, name.size);
     c->k = k;
     c->kind = kind;
+    ki_chest_hold(k);
     do {
         status = open_once(c, type);
     } while (status == KI_AGAIN);
     if (status != KIST_OK) {
-        ki_free(c);
+        ki_coll_close(c);
         return status;
     }
-    ki_chest_hold(k);
     *out = c;
     return KIST_OK;
 }

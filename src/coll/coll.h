@@ -26,14 +26,14 @@ KIST_NODISCARD static inline kist_status
 ki_coll_bind(ki_coll *c, ki_gen *gen, const ki_tx *own, uint64_t *header)
 {
     if (KI_LIKELY(atomic_load_explicit(&c->bound, memory_order_acquire) ==
-                  gen)) {
+                  gen->serial)) {
         const uint64_t at = atomic_load_explicit(&c->header,
                                                  memory_order_acquire);
         const uint64_t serial = atomic_load_explicit(&c->serial,
                                                      memory_order_acquire);
 
-        if (KI_LIKELY(atomic_load_explicit(&c->bound,
-                                           memory_order_acquire) == gen &&
+        if (KI_LIKELY(atomic_load_explicit(&c->bound, memory_order_acquire) ==
+                          gen->serial &&
                       ki_keyed_at(gen, own, at, KI_C_SERIAL) == serial)) {
             *header = at;
             return KIST_OK;

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/fail.h"
+#include "coll/batch.h"
 #include "coll/coll.h"
 #include "coll/seq.h"
 #include "coll/writer.h"
@@ -338,9 +339,9 @@ compact_once(kist *k, kist_progress progress, void *context)
     ki_writer *w;
     kist_status status;
 
-    if (ki_own_tx(k) != NULL) {
-        return KI_FAIL(KIST_ERR_BUSY, k->log_path, KI_NO_OFFSET,
-                       "this thread has a batch open");
+    status = ki_batch_refuse(k);
+    if (status != KIST_OK) {
+        return status;
     }
     memset(&s, 0, sizeof(s));
     s.gen.log.fd = -1;

@@ -25,8 +25,7 @@ void ki_compact_when_due(kist *k);
 
 /*
  * Copies every live record of `from` into the new log `to`, collection by
- * collection; *end is where it ends.  With `salvage` a record that cannot be
- * read is left out instead of failing.
+ * collection; *end is where it ends.
  */
 KIST_NODISCARD kist_status ki_compact_copy(const ki_gen *from, ki_reclog *to,
                                            kist_progress progress,

@@ -7,13 +7,14 @@
 
 #include "base/alloc.h"
 #include "base/fail.h"
-#include "coll/layout.h"
+#include "coll/chest.h"
 #include "coll/recover.h"
 #include "coll/writer.h"
 #include "os/file.h"
 #include "os/filelock.h"
 
 #define LOG_SIZE_NEW (UINT64_C(64) << 10)
+#define TRIES_MAX    1000u
 
 /* --- paths -------------------------------------------------------------------------- */
 
@@ -230,35 +231,64 @@ heal_poisoned(ki_gen *gen, const ki_place *place, uint64_t synced)
     return status;
 }
 
-/* Does the index speak of the log as it is?  `size` is the log's. */
+/*
+ * Can the header be true of the log?  A writer may be at work: what grows is
+ * loaded before what it must not exceed.
+ */
 static bool
-matches_log(const ki_gen *gen, uint64_t size)
+is_sound(const ki_gen *gen)
 {
-    return ki_word_load(&gen->idx, KI_W_TAIL) <= size &&
-           ki_word_load(&gen->idx, KI_W_TAIL) >= KI_LOG_BEGIN;
+    const ki_idx *idx = &gen->idx;
+    const uint64_t bump = ki_word_load(idx, KI_W_BUMP);
+    const uint64_t horizon = ki_word_load(idx, KI_W_HORIZON);
+    const uint64_t tail = ki_word_load(idx, KI_W_TAIL);
+    const uint64_t log_size = ki_word_load(idx, KI_W_LOG_SIZE);
+    uint64_t size;
+
+    return ki_word_load(idx, KI_W_STALE) == 0 &&
+           bump <= ki_word_load(idx, KI_W_SIZE) &&
+           horizon <= ki_word_load(idx, KI_W_VERSION) &&
+           tail >= KI_LOG_BEGIN && tail % KI_RECORD_ALIGN == 0 &&
+           tail <= log_size &&
+           ki_file_size(gen->log.fd, gen->log.path, &size) == KIST_OK &&
+           tail <= size;
 }
 
 static bool
-is_clean(const ki_gen *gen, uint64_t size)
+is_clean(const ki_gen *gen)
 {
-    return ki_word_load(&gen->idx, KI_W_CLEAN) == 1 &&
-           matches_log(gen, size) &&
-           ki_reclog_closed_end(&gen->log) ==
-               ki_word_load(&gen->idx, KI_W_TAIL);
+    const uint64_t tail = ki_word_load(&gen->idx, KI_W_TAIL);
+
+    return ki_word_load(&gen->idx, KI_W_CLEAN) == 1 && is_sound(gen) &&
+           ki_reclog_closed_end(&gen->log) == tail &&
+           ki_idx_synced(&gen->idx) == tail;
 }
 
-/* An index from another boot that was closed cleanly goes on. */
+/* A clean mark that the log contradicts: an index from another time. */
+static bool
+is_foreign(const ki_gen *gen)
+{
+    return ki_word_load(&gen->idx, KI_W_CLEAN) != 0 && !is_clean(gen);
+}
+
+/* An index that was closed cleanly, and that nobody else has mapped. */
 static kist_status
-revive(ki_gen *gen, uint64_t size)
+revive(ki_gen *gen)
 {
+    uint64_t size;
     kist_status status;
 
+    status = ki_file_size(gen->log.fd, gen->log.path, &size);
+    if (status != KIST_OK) {
+        return status;
+    }
     status = ki_shmlock_init(ki_idx_lock(&gen->idx, KI_W_LOCK));
     if (status == KIST_OK) {
         status = ki_shmlock_init(ki_idx_lock(&gen->idx, KI_W_SYNC_LOCK));
     }
     if (status == KIST_OK) {
         ki_word_store(&gen->idx, KI_W_REDO_COUNT, 0);
+        ki_word_store(&gen->idx, KI_W_POISONED, 0);
         ki_word_store(&gen->idx, KI_W_WRITE_MARK,
                       ki_word_load(&gen->idx, KI_W_TAIL));
         ki_word_store(&gen->idx, KI_W_LOG_SIZE, size);
@@ -267,67 +297,146 @@ revive(ki_gen *gen, uint64_t size)
     return status;
 }
 
-/* An index that others use, or have used since the machine came up. */
+/*
+ * An index that others use, or have used since the machine came up: takes the
+ * lock once, which finishes what a dead writer left.  *behind is set if
+ * records stand behind its tail: then it is older than the log.
+ */
 static kist_status
-join(ki_gen *gen, const ki_place *place, uint64_t size)
+join(ki_gen *gen, const ki_place *place, bool *behind)
 {
-    const uint64_t synced = ki_idx_synced(&gen->idx);
+    uint64_t size;
+    uint64_t tail;
     kist_status status;
 
-    if (!matches_log(gen, size)) {
-        return KI_FAIL(KIST_ERR_CORRUPT, place->log_path, size,
-                       "log cut short (kist repair)");
+    *behind = false;
+    status = ki_write_lock(gen, place->options->lock_timeout_ms);
+    if (status != KIST_OK) {
+        return status;
     }
-    if (ki_word_load(&gen->idx, KI_W_POISONED) != 0) {
-        status = ki_filelock_take(gen->log.fd, place->log_path,
-                                  KI_LOCK_BYTE_USERS, KI_LOCK_EXCLUSIVE, 0);
-        if (status == KIST_OK) {
+    status = ki_file_size(gen->log.fd, place->log_path, &size);
+    tail = ki_word_load(&gen->idx, KI_W_TAIL);
+    if (status == KIST_OK && tail > size) {
+        status = KI_FAIL(KIST_ERR_CORRUPT, place->log_path, size,
+                         "log cut short (kist repair)");
+    }
+    if (status == KIST_OK) {
+        if (ki_word_load(&gen->idx, KI_W_LOG_SIZE) > size) {
+            ki_word_store(&gen->idx, KI_W_LOG_SIZE, size);
+        }
+        *behind = tail + 8 <= size && tail + 8 <= gen->log.limit &&
+                  ki_load_le64(gen->log.base + tail) != 0;
+    }
+    ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
+    return status;
+}
+
+/* The index file is there and speaks of this log; nobody else maps it. */
+static kist_status
+judge_alone(ki_gen *gen, const ki_place *place)
+{
+    const uint64_t synced = ki_idx_synced(&gen->idx);
+    bool behind = false;
+    kist_status status;
+
+    if (gen->clean_shutdown) {
+        return revive(gen);
+    }
+    if (ki_idx_is_alive(&gen->idx, &gen->log.id) && is_sound(gen) &&
+        !is_foreign(gen)) {
+        if (ki_word_load(&gen->idx, KI_W_POISONED) != 0) {
             return heal_poisoned(gen, place, synced);
         }
-        if (status != KIST_ERR_LOCKED) {
+        status = join(gen, place, &behind);
+        if (status != KIST_OK || !behind) {
             return status;
         }
     }
-    if (ki_word_load(&gen->idx, KI_W_LOG_SIZE) > size) {
-        ki_word_store(&gen->idx, KI_W_LOG_SIZE, size);
+    ki_idx_close(&gen->idx);
+    return ki_gen_rebuild(gen, place, synced);
+}
+
+/* Others have it mapped. */
+static kist_status
+judge_beside(ki_gen *gen, const ki_place *place)
+{
+    bool behind;
+
+    if (ki_word_load(&gen->idx, KI_W_STALE) != 0) {
+        // Replaced by a compaction or a rebuild since we opened it.
+        return KI_AGAIN;
     }
-    // Whoever died as the last one may have left something half done.
-    status = ki_write_lock(gen, place->options->lock_timeout_ms);
-    if (status == KIST_OK) {
-        ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
+    if (ki_idx_is_alive(&gen->idx, &gen->log.id) && is_sound(gen)) {
+        return join(gen, place, &behind);
     }
-    else if (status == KIST_ERR_LOCKED) {
-        status = KIST_OK;
-    }
-    return status;
+    return gen->clean_shutdown ? revive(gen) : KIST_ERR_NOTFOUND;
 }
 
 static kist_status
 judge_writable(ki_gen *gen, const ki_place *place)
 {
-    uint64_t synced = 0;
-    uint64_t size;
+    const int fd = gen->log.fd;
+    bool alone;
     kist_status status;
 
-    status = ki_file_size(gen->log.fd, place->log_path, &size);
+    status = ki_filelock_take(fd, place->log_path, KI_LOCK_BYTE_INDEX,
+                              KI_LOCK_EXCLUSIVE, 0);
+    alone = status == KIST_OK;
+    if (!alone && status == KIST_ERR_LOCKED) {
+        status = ki_filelock_take(fd, place->log_path, KI_LOCK_BYTE_INDEX,
+                                  KI_LOCK_SHARED,
+                                  place->options->lock_timeout_ms);
+    }
+    if (status == KIST_OK) {
+        status = ki_idx_open(&gen->idx, place->index_path, true,
+                             gen->log.uuid, gen->log.generation,
+                             place->reserve);
+    }
+    if (status == KIST_OK) {
+        gen->clean_shutdown = is_clean(gen);
+        status = alone ? judge_alone(gen, place) : judge_beside(gen, place);
+    }
+    else if (status == KIST_ERR_NOTFOUND && alone) {
+        status = ki_gen_rebuild(gen, place, 0);
+    }
+    if (status == KIST_ERR_NOTFOUND) {
+        status = KI_FAIL(KIST_ERR_LOCKED, place->index_path, KI_NO_OFFSET,
+                         "removed or damaged while others use it");
+    }
+    if (status == KIST_OK && alone) {
+        status = ki_filelock_take(fd, place->log_path, KI_LOCK_BYTE_INDEX,
+                                  KI_LOCK_SHARED, 0);
+    }
+    return status;
+}
+
+/* A reader's look at the index file: NOTFOUND if it is of no use. */
+static kist_status
+borrow_index(ki_gen *gen, const ki_place *place, uint64_t *synced)
+{
+    kist_status status;
+
+    status = ki_filelock_take(gen->log.fd, place->log_path,
+                              KI_LOCK_BYTE_INDEX, KI_LOCK_SHARED,
+                              place->options->lock_timeout_ms);
     if (status != KIST_OK) {
         return status;
     }
-    status = ki_idx_open(&gen->idx, place->index_path, true, gen->log.uuid,
+    status = ki_idx_open(&gen->idx, place->index_path, false, gen->log.uuid,
                          gen->log.generation, place->reserve);
     if (status == KIST_OK) {
-        gen->clean_shutdown = is_clean(gen, size);
-        if (ki_idx_is_alive(&gen->idx, &gen->log.id)) {
-            return join(gen, place, size);
+        gen->clean_shutdown = is_clean(gen);
+        if (gen->clean_shutdown ||
+            (is_sound(gen) && !is_foreign(gen) &&
+             ki_idx_is_alive(&gen->idx, &gen->log.id))) {
+            return KIST_OK;
         }
-        if (gen->clean_shutdown) {
-            return revive(gen, size);
-        }
-        synced = ki_idx_synced(&gen->idx);
+        *synced = ki_idx_synced(&gen->idx);
         ki_idx_close(&gen->idx);
         status = KIST_ERR_NOTFOUND;
     }
-    return status == KIST_ERR_NOTFOUND ? ki_gen_rebuild(gen, place, synced) : status;
+    ki_filelock_drop(gen->log.fd, KI_LOCK_BYTE_INDEX);
+    return status;
 }
 
 /* An index in private memory, for a reader or for the only user. */
@@ -336,28 +445,11 @@ judge_private(ki_gen *gen, const ki_place *place)
 {
     uint64_t synced = 0;
     uint64_t torn = 0;
-    uint64_t size;
     kist_status status;
 
-    status = ki_file_size(gen->log.fd, place->log_path, &size);
-    if (status != KIST_OK) {
-        return status;
-    }
     if (!gen->writable) {
-        status = ki_idx_open(&gen->idx, place->index_path, false,
-                             gen->log.uuid, gen->log.generation,
-                             place->reserve);
-        if (status == KIST_OK) {
-            gen->clean_shutdown = is_clean(gen, size);
-            if (matches_log(gen, size) &&
-                (gen->clean_shutdown ||
-                 ki_idx_is_alive(&gen->idx, &gen->log.id))) {
-                return KIST_OK;
-            }
-            synced = ki_idx_synced(&gen->idx);
-            ki_idx_close(&gen->idx);
-        }
-        else if (status != KIST_ERR_NOTFOUND) {
+        status = borrow_index(gen, place, &synced);
+        if (status != KIST_ERR_NOTFOUND) {
             return status;
         }
     }
@@ -406,9 +498,6 @@ still_there(const ki_gen *gen, const char *path, bool *there)
     kist_status status = KIST_OK;
 
     *there = false;
-    if (ki_reclog_is_superseded(&gen->log)) {
-        return KIST_OK;
-    }
     if (ki_file_open(path, O_RDONLY | O_NOFOLLOW, 0, &fd) != KIST_OK) {
         return errno == ENOENT ? KIST_OK : KIST_ERR_IO;
     }
@@ -460,6 +549,10 @@ missing(const ki_place *place)
         return KIST_ERR_IO;
     }
     if (ki_file_exists(place->index_path)) {
+        // Unless somebody is just making the pair.
+        if (ki_file_exists(place->log_path)) {
+            return KIST_ERR_EXISTS;
+        }
         return KI_FAIL(KIST_ERR_CORRUPT, place->log_path, KI_NO_OFFSET,
                        "the log is missing beside its index");
     }
@@ -506,6 +599,7 @@ try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
     if (status != KIST_OK) {
         return status;
     }
+    gen->rebuilt = false;
     gen->shared = true;
     alone = place->options->exclusive || ki_file_maps_unsafe(gen->log.fd);
     status = take_locks(gen, place, alone);
@@ -514,6 +608,11 @@ try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
     }
     if (status == KIST_OK && !there) {
         *again = true;
+    }
+    else if (status == KIST_OK && ki_reclog_is_superseded(&gen->log)) {
+        // No compaction leaves that mark in the file that has the name.
+        status = KI_FAIL(KIST_ERR_CORRUPT, place->log_path, 1024,
+                         "superseded mark (kist repair)");
     }
     else if (status == KIST_OK) {
         status = gen->writable && !ki_file_maps_unsafe(gen->log.fd)
@@ -531,15 +630,21 @@ try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
         ki_idx_close(&gen->idx);
         ki_reclog_close(&gen->log);
     }
+    if (status == KI_AGAIN) {
+        *again = true;
+        status = KIST_OK;
+    }
     return status;
 }
 
 kist_status
 ki_gen_open(const ki_place *place, ki_gen **out)
 {
+    static _Atomic uint64_t serials = 1;
     ki_gen *gen = ki_calloc(1, sizeof(*gen));
     bool created = false;
     bool again = true;
+    unsigned tries = 0;
     kist_status status = KIST_OK;
 
     *out = NULL;
@@ -547,8 +652,12 @@ ki_gen_open(const ki_place *place, ki_gen **out)
         return no_memory(place->log_path);
     }
     gen->writable = !place->options->read_only;
+    gen->serial = atomic_fetch_add(&serials, 1);
     while (status == KIST_OK && again) {
-        status = try_open(gen, place, &created, &again);
+        status = tries++ < TRIES_MAX
+                     ? try_open(gen, place, &created, &again)
+                     : KI_FAIL(KIST_ERR_LOCKED, place->log_path, KI_NO_OFFSET,
+                               "replaced again and again");
     }
     if (status != KIST_OK) {
         ki_free(gen);

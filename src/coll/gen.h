@@ -7,12 +7,16 @@
  *              whoever must be alone (close of the last, destroy, repair)
  *     byte 1   exclusive while a writer opens, so that one at a time judges
  *              and rebuilds
+ *     byte 2   shared by whoever maps the index file; exclusive for whoever
+ *              makes its locks new or puts another one in its place
  *
- *   the index is           and then
- *   alive (same boot,      join: map it, finish what a dead writer began
- *     mount, inode)
- *   clean, not alive       make its locks new, mark it alive
- *   neither, or missing    build a new one beside it from the log, rename
+ *   the index is           alone (byte 2)           beside others
+ *   clean                  make its locks new,      join
+ *                          mark it alive
+ *   alive (same boot,      join: finish what a      join
+ *     mount, inode)        dead writer began
+ *   neither, or missing    build a new one from     LOCKED: it was removed or
+ *                          the log, rename          damaged while in use
  *
  * A read-only handle uses an index that is alive or clean, and else builds one
  * in private memory and follows the log.  So does the only user of a kist on a
@@ -35,6 +39,7 @@
 
 #define KI_LOCK_BYTE_USERS  0u
 #define KI_LOCK_BYTE_OPENER 1u
+#define KI_LOCK_BYTE_INDEX  2u
 
 /* Room in the log that only removals may use, so that a full disk can be
  * mended from within. */
@@ -46,6 +51,7 @@
 typedef struct ki_gen {
     ki_idx idx;
     ki_reclog log;
+    uint64_t serial; /* no other generation of this process has it */
     bool writable; /* may append */
     bool shared;   /* the index is a file that others share */
     bool clean_shutdown;

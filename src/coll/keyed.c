@@ -79,6 +79,9 @@ ki_keyed_find(const ki_gen *gen, const ki_tx *own, uint64_t header,
         if (KI_LIKELY(ki_view_held(&gen->idx, version))) {
             return status != KIST_ERR_NOTFOUND ? status : ki_not_found(gen);
         }
+        if (!ki_view_possible(&gen->idx)) {
+            return ki_bad_index(gen, KI_W_HORIZON);
+        }
     }
 }
 
@@ -96,6 +99,9 @@ ki_keyed_in_slot(const ki_gen *gen, const ki_tx *own, uint64_t header,
                                   : ki_tx_load(own, at);
 
         if (KI_UNLIKELY(!ki_view_held(&gen->idx, version))) {
+            if (!ki_view_possible(&gen->idx)) {
+                return ki_bad_index(gen, KI_W_HORIZON);
+            }
             continue;
         }
         if (word == KI_SLOT_HOLE) {

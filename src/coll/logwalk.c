@@ -7,10 +7,11 @@
 
 #define STEP (UINT64_C(4) << 20) /* between two calls of the progress */
 
-/* The header in both places, see reclog.h. */
-#define HEAD_SIZE 60u
-#define HEAD_CRC  56u
-#define HEAD_COPY 2048u
+/* Places in the header page, see reclog.h. */
+#define HEAD_SIZE     60u
+#define HEAD_CRC      56u
+#define SUPERSEDED_AT 1024u
+#define HEAD_COPY     2048u
 
 kist_status
 ki_logwalk_add(ki_logwalk *walk, uint64_t offset, uint64_t size)
@@ -57,17 +58,25 @@ ki_logwalk_report(const ki_logwalk *walk, kist_report *report)
  * differs and whose checksum does not fit.
  */
 static kist_status
-check_header(ki_logwalk *walk, const ki_reclog *log)
+check_header(ki_logwalk *walk, const ki_reclog *log, bool alone)
 {
     const uint8_t *head = log->base;
     const uint8_t *copy = log->base + HEAD_COPY;
+    const bool same = memcmp(head, copy, HEAD_SIZE) == 0;
     const bool good = ki_load_le32(head + HEAD_CRC) ==
                       ki_crc32c(0, head, HEAD_CRC);
+    kist_status status = KIST_OK;
 
-    if (memcmp(head, copy, HEAD_SIZE) == 0) {
-        return KIST_OK;
+    if (!same && !good) {
+        status = ki_logwalk_add(walk, 0, HEAD_SIZE);
     }
-    return ki_logwalk_add(walk, good ? HEAD_COPY : 0, HEAD_SIZE);
+    if (status == KIST_OK && alone && ki_reclog_is_superseded(log)) {
+        status = ki_logwalk_add(walk, SUPERSEDED_AT, 8);
+    }
+    if (status == KIST_OK && !same && good) {
+        status = ki_logwalk_add(walk, HEAD_COPY, HEAD_SIZE);
+    }
+    return status;
 }
 
 static void
@@ -88,8 +97,9 @@ count_record(ki_logwalk *walk, uint64_t offset, const ki_record *record)
 }
 
 kist_status
-ki_logwalk_run(ki_logwalk *walk, const ki_reclog *log, uint64_t end,
-               kist_progress progress, void *context, kist_report *report)
+ki_logwalk_run(ki_logwalk *walk, const ki_reclog *log, bool alone,
+               uint64_t end, kist_progress progress, void *context,
+               kist_report *report)
 {
     uint64_t at = KI_LOG_BEGIN;
     uint64_t told = 0;
@@ -99,7 +109,7 @@ ki_logwalk_run(ki_logwalk *walk, const ki_reclog *log, uint64_t end,
     memset(walk, 0, sizeof(*walk));
     walk->end = at;
     walk->pending = UINT64_MAX;
-    status = check_header(walk, log);
+    status = check_header(walk, log, alone);
     while (status == KIST_OK && at < end) {
         if (KI_LIKELY(ki_reclog_load(log, at, end, &record))) {
             count_record(walk, at, &record);

@@ -34,12 +34,13 @@ typedef struct ki_logwalk {
 /*
  * Walks the header and the records below `end` and counts them into *report
  * (records, bytes, damaged_*), which need not be set before; the progress is
- * called about every 4 MiB.  On any answer ki_logwalk_fini() must follow.
- * BUSY (stopped), NOMEM.
+ * called about every 4 MiB.  `alone` says that the path is known to name this
+ * log, so that it cannot be superseded.  On any answer ki_logwalk_fini() must
+ * follow.  BUSY (stopped), NOMEM.
  */
 KIST_NODISCARD kist_status ki_logwalk_run(ki_logwalk *walk,
-                                          const ki_reclog *log, uint64_t end,
-                                          kist_progress progress,
+                                          const ki_reclog *log, bool alone,
+                                          uint64_t end, kist_progress progress,
                                           void *context, kist_report *report);
 
 void ki_logwalk_fini(ki_logwalk *walk);

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/fail.h"
+#include "base/hash.h"
 #include "coll/coll.h"
 #include "coll/listview.h"
 #include "coll/seq.h"
@@ -120,11 +121,10 @@ put_back(kist_scan *scan)
  * position is the number of live slots before the old one in the old
  * generation, which has not changed since it was superseded.
  */
-static void
-translate(kist_scan *scan)
+static uint64_t
+rank_in_old(const kist_scan *scan, uint64_t slots)
 {
     const ki_idx *old = &scan->gen->idx;
-    const uint64_t slots = ki_word_load(old, scan->header + KI_C_SLOTS);
     uint64_t live = 0;
     uint64_t i;
 
@@ -134,7 +134,52 @@ translate(kist_scan *scan)
 
         live += at != 0 && ki_word_load(old, at) != KI_SLOT_HOLE;
     }
-    scan->position = live;
+    return live;
+}
+
+/*
+ * Over several compactions ranks have shifted.  But what stood at or behind
+ * the position and is unchanged still stands in its order, and what was
+ * inserted since stands behind it: the position is the lowest slot at which
+ * one of those keys is found now.
+ */
+static uint64_t
+lowest_behind(const kist_scan *scan, const ki_reader *r, uint64_t slots)
+{
+    uint64_t lowest = ki_keyed_at(r->gen, r->own, r->header, KI_C_SLOTS);
+    uint64_t offset;
+    uint64_t i;
+    ki_record record;
+    ki_found found;
+
+    for (i = scan->position; i < slots; i++) {
+        ki_key key;
+
+        if (ki_keyed_in_slot(scan->gen, NULL, scan->header, i, &offset,
+                             &record) != KIST_OK) {
+            continue;
+        }
+        key.data = record.key;
+        key.size = record.ksize;
+        key.hash = ki_hash(key.data, key.size, r->gen->log.seed);
+        if (ki_keyed_find(r->gen, r->own, r->header, &key, false, &found) ==
+                KIST_OK &&
+            found.record.slot < lowest) {
+            lowest = found.record.slot;
+        }
+    }
+    return lowest;
+}
+
+static void
+translate(kist_scan *scan, const ki_reader *r)
+{
+    const uint64_t slots = ki_word_load(&scan->gen->idx,
+                                        scan->header + KI_C_SLOTS);
+
+    scan->position = r->gen->log.generation == scan->gen->log.generation + 1
+                         ? rank_in_old(scan, slots)
+                         : lowest_behind(scan, r, slots);
 }
 
 static void
@@ -165,7 +210,7 @@ enter_generation(kist_scan *scan, const ki_reader *r)
         put_back(scan);
         if (scan->gen->log.generation != r->gen->log.generation) {
             if (scan->c->kind != KIST_KIND_LIST) {
-                translate(scan);
+                translate(scan, r);
             }
             scan->changes = writes_of(r) & UINT32_MAX;
         }
@@ -212,6 +257,9 @@ fetch_slots(kist_scan *scan, const ki_reader *r)
         if (KI_LIKELY(ki_view_held(idx, version))) {
             scan->position = at;
             return KIST_OK;
+        }
+        if (!ki_view_possible(idx)) {
+            return ki_bad_index(r->gen, KI_W_HORIZON);
         }
     }
 }

@@ -31,6 +31,9 @@ ki_seq_count(const ki_idx *idx, const ki_tx *own, uint64_t header)
                       load(idx, own, header + KI_C_TREE) == tree)) {
             return count;
         }
+        if (!ki_view_possible(idx)) {
+            return UINT64_MAX;
+        }
     }
 }
 
@@ -74,6 +77,9 @@ ki_seq_words(const ki_idx *idx, const ki_tx *own, uint64_t header, uint64_t i,
         }
         if (KI_UNLIKELY(!ki_view_held(idx, version) ||
                         load(idx, own, header + KI_C_TREE) != tree)) {
+            if (!ki_view_possible(idx)) {
+                return KIST_ERR_CORRUPT;
+            }
             continue;
         }
         if (KI_UNLIKELY(count == UINT64_MAX)) {

@@ -138,7 +138,8 @@ static void
 hash_and_ask(const ki_gen *gen, ki_coll *c, ki_key *key)
 {
     key->hash = ki_hash(key->data, key->size, gen->log.seed);
-    if (atomic_load_explicit(&c->bound, memory_order_acquire) == gen) {
+    if (atomic_load_explicit(&c->bound, memory_order_acquire) ==
+        gen->serial) {
         const uint64_t header = atomic_load_explicit(&c->header,
                                                      memory_order_acquire);
         const uint64_t home = ki_hash_home(

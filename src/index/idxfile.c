@@ -107,6 +107,7 @@ ki_idx_open(ki_idx *idx, const char *path, bool writable,
             const uint8_t uuid[16], uint64_t generation, uint64_t reserve)
 {
     kist_status status;
+    uint64_t claimed;
     uint64_t size;
 
     memset(idx, 0, sizeof(*idx));
@@ -140,9 +141,12 @@ ki_idx_open(ki_idx *idx, const char *path, bool writable,
     if (status != KIST_OK) {
         goto out;
     }
-    if (!header_is_ours(idx, uuid, generation) ||
-        ki_word_load(idx, KI_W_SIZE) > size ||
-        ki_word_load(idx, KI_W_BUMP) > ki_word_load(idx, KI_W_SIZE)) {
+    // Others may be growing it: the file is made longer before the word.
+    claimed = ki_word_load(idx, KI_W_SIZE);
+    status = ki_file_size(idx->fd, path, &size);
+    if (status == KIST_OK &&
+        (!header_is_ours(idx, uuid, generation) || claimed > size ||
+         claimed < KI_IDX_ARENA)) {
         status = KIST_ERR_NOTFOUND;
     }
 

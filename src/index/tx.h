@@ -183,4 +183,16 @@ ki_view_held(const ki_idx *idx, uint64_t version)
     return ki_word_load(idx, KI_W_HORIZON) <= version;
 }
 
+/*
+ * After a view that did not hold: can one ever?  Only damage raises the
+ * horizon above the version.
+ */
+static inline bool
+ki_view_possible(const ki_idx *idx)
+{
+    const uint64_t horizon = ki_word_load(idx, KI_W_HORIZON);
+
+    return horizon <= ki_word_load(idx, KI_W_VERSION);
+}
+
 #endif /* KI_INDEX_TX_H */
