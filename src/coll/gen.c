@@ -610,9 +610,13 @@ try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
         *again = true;
     }
     else if (status == KIST_OK && ki_reclog_is_superseded(&gen->log)) {
-        // No compaction leaves that mark in the file that has the name.
-        status = KI_FAIL(KIST_ERR_CORRUPT, place->log_path, 1024,
-                         "superseded mark (kist repair)");
+        // A compaction marks the file after it has taken its name away.
+        status = still_there(gen, place->log_path, &there);
+        *again = !there;
+        if (status == KIST_OK && there) {
+            status = KI_FAIL(KIST_ERR_CORRUPT, place->log_path, 1024,
+                             "superseded mark (kist repair)");
+        }
     }
     else if (status == KIST_OK) {
         status = gen->writable && !ki_file_maps_unsafe(gen->log.fd)

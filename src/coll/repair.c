@@ -38,6 +38,9 @@
 
 #define SIDE_MAX 100000u
 
+/* Address space for the log; salvage needs some behind its end. */
+#define RESERVE (UINT64_C(1) << 30)
+
 typedef struct repairer {
     ki_gen gen; /* the log as it is; must not be moved */
     char *log_path;
@@ -382,7 +385,7 @@ kist_repair(const char *path, kist_progress progress, void *context,
     r.report->damaged_offset = UINT64_MAX;
     status = ki_filepair_paths(path, &r.log_path, &r.index_path);
     if (status == KIST_OK) {
-        status = ki_filepair_open_alone(&r.gen.log, r.log_path, 0);
+        status = ki_filepair_open_alone(&r.gen.log, r.log_path, RESERVE);
         if (status == KIST_OK) {
             status = repair(&r);
             ki_reclog_close(&r.gen.log);

@@ -23,6 +23,7 @@ typedef struct worker {
     bool failed;
     char why[600];
     _Atomic uint64_t acked;
+    _Atomic uint32_t ready; /* it has its handle */
 } worker;
 
 /* A batch, upkeep, or a single step. */
@@ -265,6 +266,7 @@ append_until_closed(void *argument)
 
     snprintf(name, sizeof(name), "u%u", w->proc);
     status = kist_list_open(w->k, kist_str(name), KIST_INT, &list);
+    atomic_store(&w->ready, 1);
     if (status == KIST_OK) {
         for (uint64_t i = 0; status == KIST_OK; i++) {
             const kist_value value = kist_int((int64_t)i);
@@ -306,6 +308,9 @@ test_p18_close_while_in_use(void **state)
             assert_int_equal(pthread_create(&threads[i], NULL,
                                             append_until_closed, &workers[i]),
                              0);
+        }
+        for (uint32_t i = 0; i < THREADS; i++) {
+            assert_true(kt_wait_word(&workers[i].ready, 1, 10000));
         }
         kt_sleep_ms(5);
         KT_OK(kist_close(k));
