@@ -74,7 +74,7 @@ end_batch(kist *k, bool undo)
     ki_word_store(&gen->idx, KI_W_WRITE_MARK, w->tail);
     w->batch = false;
     atomic_store(&k->owner, NULL);
-    ki_write_unlock(k, w);
+    ki_write_unlock(w);
 }
 
 static kist_status

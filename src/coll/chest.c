@@ -60,6 +60,7 @@ ki_chest_release(kist *k)
 {
     if (atomic_fetch_sub(&k->references, 1) == 1) {
         (void)pthread_mutex_destroy(&k->mutex);
+        ki_tx_fini(&k->writer.tx);
         ki_free(k->log_path);
         ki_free(k->index_path);
         ki_free(k);

@@ -472,6 +472,10 @@ drop_once(kist *k, kist_slice name)
     if (status != KIST_OK) {
         goto out;
     }
+    status = ki_keyed_slot(&w->tx, KI_CATALOG_HEADER, &found);
+    if (status != KIST_OK) {
+        goto out;
+    }
     memset(&record, 0, sizeof(record));
     record.op = KI_OP_DELETE;
     record.tag = KIST_NULL;
@@ -482,10 +486,8 @@ drop_once(kist *k, kist_slice name)
     }
     table_at = ki_slots_at(&w->gen->idx, &w->tx, KI_W_COLLS,
                            found.record.slot);
-    status = ki_keyed_delete(&w->tx, KI_CATALOG_HEADER, &found);
-    if (status == KIST_OK) {
-        ki_coll_death(&w->tx, header, table_at);
-    }
+    ki_keyed_delete(&w->tx, KI_CATALOG_HEADER, &found);
+    ki_coll_death(&w->tx, header, table_at);
 
 out:
     return ki_write_end(k, w, status);

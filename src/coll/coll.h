@@ -135,12 +135,12 @@ ki_write_view(const ki_writer *w)
  */
 KIST_NODISCARD kist_status ki_keyed_put(ki_writer *w, uint64_t header,
                                         uint32_t id, const ki_key *key,
-                                        const ki_found *old,
+                                        ki_found *old,
                                         const kist_value *value);
 
 /* Writes the record that removes what was found, and lists the words. */
 KIST_NODISCARD kist_status ki_keyed_remove(ki_writer *w, uint64_t header,
-                                           uint32_t id, const ki_found *old);
+                                           uint32_t id, ki_found *old);
 
 /*
  * One whole call: removes the last or first item.  *record is what was

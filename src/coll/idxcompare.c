@@ -46,7 +46,8 @@ true_word(const comparer *c, uint64_t address)
     return ki_word_load(&c->truth->idx, address);
 }
 
-/* --- extents ------------------------------------------------------------------- */
+/* --- extents
+ * ------------------------------------------------------------------- */
 
 /* The extent of 2^class bytes is where one can be; it is noted. */
 static bool
@@ -99,8 +100,8 @@ check_free(comparer *c)
         uint64_t at;
 
         for (i = 0; i < KI_IDX_RING_PAIRS; i++) {
-            const uint64_t pair = KI_IDX_RINGS +
-                                  (k * KI_IDX_RING_PAIRS + i) * 16;
+            const uint64_t pair =
+                KI_IDX_RINGS + (k * KI_IDX_RING_PAIRS + i) * 16;
 
             at = word_of(c, pair);
             if (at != 0 && (word_of(c, pair + 8) > version ||
@@ -157,7 +158,8 @@ use_slots(comparer *c, uint64_t table)
     return true;
 }
 
-/* --- hash ------------------------------------------------------------------------ */
+/* --- hash
+ * ------------------------------------------------------------------------ */
 
 /* Counts the entries of a segment; every word must be one that can be. */
 static bool
@@ -251,12 +253,12 @@ check_key(comparer *c, uint64_t header, uint64_t offset)
     word = ki_hash_route(&gen->idx, NULL, root, key.hash, &at, &damaged);
     mask = ki_hash_buckets(word) - 1;
     at = (found.address - (word & ~UINT64_C(0xff))) / 64;
-    return found.word >> 40 ==
-           (key.hash >> KI_HASH_TAG_SHIFT << 3 |
-            (((at - (key.hash & mask)) & mask) & 7));
+    return found.word >> 40 == (key.hash >> KI_HASH_TAG_SHIFT << 3 |
+                                (((at - (key.hash & mask)) & mask) & 7));
 }
 
-/* --- dict and set ------------------------------------------------------------------- */
+/* --- dict and set
+ * ------------------------------------------------------------------- */
 
 static bool
 check_keyed(comparer *c, uint64_t header, uint64_t other)
@@ -266,8 +268,7 @@ check_keyed(comparer *c, uint64_t header, uint64_t other)
     uint64_t i;
 
     if (word_of(c, header + KI_C_SLOTS) != slots ||
-        word_of(c, header + KI_C_COUNT) !=
-            true_word(c, other + KI_C_COUNT) ||
+        word_of(c, header + KI_C_COUNT) != true_word(c, other + KI_C_COUNT) ||
         word_of(c, header + KI_C_TREE) != 0 ||
         !use_slots(c, word_of(c, header + KI_C_TABLE)) ||
         !check_hash(c, word_of(c, header + KI_C_HASH),
@@ -275,10 +276,10 @@ check_keyed(comparer *c, uint64_t header, uint64_t other)
         return false;
     }
     for (i = 0; i < slots; i++) {
-        const uint64_t at = ki_slots_at(&c->gen->idx, NULL,
-                                        header + KI_C_TABLE, i);
-        const uint64_t true_at = ki_slots_at(&c->truth->idx, NULL,
-                                             other + KI_C_TABLE, i);
+        const uint64_t at =
+            ki_slots_at(&c->gen->idx, NULL, header + KI_C_TABLE, i);
+        const uint64_t true_at =
+            ki_slots_at(&c->truth->idx, NULL, other + KI_C_TABLE, i);
         const uint64_t word = true_at == 0 ? 0 : true_word(c, true_at);
 
         if (at == 0 || word_of(c, at) != word) {
@@ -292,7 +293,9 @@ check_keyed(comparer *c, uint64_t header, uint64_t other)
     return slots == 0 || first < slots;
 }
 
-/* --- list ----------------------------------------------------------------------------- */
+/* --- list
+ * -----------------------------------------------------------------------------
+ */
 
 /* A node of `level` that counts `total` items; see ordertree.h. */
 static bool
@@ -317,8 +320,8 @@ check_node(comparer *c, uint64_t node, uint64_t level, uint64_t total)
         const uint64_t upto = word_of(c, node + 16 + k * 8);
         const uint64_t child = word_of(c, node + 8 * (2 + KI_TREE_FAN + k));
 
-        if (upto <= before || !check_node(c, child, level - 1,
-                                          upto - before)) {
+        if (upto <= before ||
+            !check_node(c, child, level - 1, upto - before)) {
             return false;
         }
         before = upto;
@@ -381,7 +384,8 @@ check_list(comparer *c, uint64_t header, uint64_t other)
     return true;
 }
 
-/* --- collections ------------------------------------------------------------------------ */
+/* --- collections
+ * ------------------------------------------------------------------------ */
 
 static bool
 check_collection(comparer *c, uint32_t id)
@@ -465,14 +469,14 @@ check_header(const comparer *c)
     if (horizon > word_of(c, KI_W_VERSION) || size < tail) {
         return false;
     }
-    return !c->locked ||
-           (word_of(c, KI_W_REDO_COUNT) == 0 &&
-            word_of(c, KI_W_TAIL) == tail &&
-            word_of(c, KI_W_WRITE_MARK) >= tail &&
-            word_of(c, KI_W_WRITE_MARK) <= size &&
-            word_of(c, KI_W_MARKED) <= tail && check_synced(c) &&
-            word_of(c, KI_W_BUMP) <= word_of(c, KI_W_SIZE) &&
-            word_of(c, KI_W_BUMP) >= KI_IDX_ARENA);
+    return !c->locked || (word_of(c, KI_W_REDO_COUNT) == 0 &&
+                          word_of(c, KI_W_TAIL) == tail &&
+                          word_of(c, KI_W_WRITE_MARK) >= tail &&
+                          word_of(c, KI_W_WRITE_MARK) <= size &&
+                          word_of(c, KI_W_MARKED) <= tail && check_synced(c) &&
+                          word_of(c, KI_W_BUMP) <= word_of(c, KI_W_SIZE) &&
+                          word_of(c, KI_W_BUMP) >= KI_IDX_ARENA &&
+                          word_of(c, KI_W_BUMP) % (1u << KI_CLASS_MIN) == 0);
 }
 
 kist_status
@@ -501,14 +505,14 @@ ki_idxcompare(const ki_gen *gen, const ki_gen *truth, bool locked,
 uint64_t
 ki_idxcompare_live(const ki_gen *gen)
 {
-    const uint64_t slots = ki_word_load(&gen->idx,
-                                        KI_CATALOG_HEADER + KI_C_SLOTS);
+    const uint64_t slots =
+        ki_word_load(&gen->idx, KI_CATALOG_HEADER + KI_C_SLOTS);
     uint64_t live = ki_word_load(&gen->idx, KI_CATALOG_HEADER + KI_C_COUNT);
     uint64_t i;
 
     for (i = 0; i < slots && i < KI_COLL_MAX; i++) {
-        const uint64_t at = ki_slots_at(&gen->idx, NULL,
-                                        KI_CATALOG_HEADER + KI_C_TABLE, i);
+        const uint64_t at =
+            ki_slots_at(&gen->idx, NULL, KI_CATALOG_HEADER + KI_C_TABLE, i);
         const uint64_t header = ki_coll_header(gen, NULL, (uint32_t)i + 1);
 
         if (at != 0 && header != 0 &&

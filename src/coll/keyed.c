@@ -9,8 +9,28 @@
 static bool
 key_is(const ki_record *record, uint32_t id, const ki_key *key)
 {
-    return record->ksize == key->size && record->coll == id &&
-           memcmp(record->key, key->data, key->size) == 0;
+    const uint8_t *a = record->key;
+    const uint8_t *b = key->data;
+    size_t left = key->size;
+
+    if (record->ksize != key->size || record->coll != id) {
+        return false;
+    }
+    // Keys are short: most are done before memcmp() would have begun.
+    for (; left >= 8; left -= 8, a += 8, b += 8) {
+        if (ki_load_le64(a) != ki_load_le64(b)) {
+            return false;
+        }
+        if (left > 64) {
+            return memcmp(a, b, left) == 0;
+        }
+    }
+    for (; left > 0; left--, a++, b++) {
+        if (*a != *b) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /*
@@ -159,79 +179,75 @@ ki_keyed_insert(ki_tx *tx, uint64_t header, const ki_vacancy *vacancy,
 }
 
 kist_status
+ki_keyed_slot(const ki_tx *tx, uint64_t header, ki_found *found)
+{
+    found->slot_at = ki_slots_at(tx->idx, tx, header + KI_C_TABLE,
+                                 found->record.slot);
+    if (KI_UNLIKELY(found->slot_at == 0 ||
+                    found->record.slot >=
+                        ki_tx_load(tx, header + KI_C_SLOTS))) {
+        return ki_bad_index_of(tx->idx, header + KI_C_TABLE);
+    }
+    __builtin_prefetch(tx->idx->base + found->slot_at, 1);
+    return KIST_OK;
+}
+
+void
 ki_keyed_replace(ki_tx *tx, uint64_t header, const ki_found *old,
                  uint64_t offset, uint32_t span)
 {
-    const uint64_t at = ki_slots_at(tx->idx, tx, header + KI_C_TABLE,
-                                    old->record.slot);
-
-    if (KI_UNLIKELY(at == 0 || old->record.slot >=
-                                   ki_tx_load(tx, header + KI_C_SLOTS))) {
-        return ki_bad_index_of(tx->idx, header + KI_C_TABLE);
-    }
-    ki_tx_store(tx, at, offset);
+    ki_tx_store(tx, old->slot_at, offset);
     ki_tx_store(tx, old->address, ki_hash_moved(old->word, offset));
     ki_account(tx, header,
                ki_tx_load(tx, header + KI_C_BYTES) + span - old->record.span,
                false);
-    return KIST_OK;
 }
 
-kist_status
+void
 ki_keyed_delete(ki_tx *tx, uint64_t header, const ki_found *old)
 {
-    const kist_status status = ki_keyed_vacate(tx, header, old->record.slot);
-
-    if (status == KIST_OK) {
-        ki_hash_remove(tx, old->address);
-        ki_account(tx, header,
-                   ki_tx_load(tx, header + KI_C_BYTES) - old->record.span,
-                   true);
-    }
-    return status;
+    ki_keyed_vacate(tx, header, old->record.slot, old->slot_at);
+    ki_hash_remove(tx, old->address);
+    ki_account(tx, header,
+               ki_tx_load(tx, header + KI_C_BYTES) - old->record.span, true);
 }
 
-kist_status
-ki_keyed_vacate(ki_tx *tx, uint64_t header, uint64_t slot)
+/* Is slot `i` a hole?  What cannot be told is taken for none. */
+static bool
+is_hole(const ki_tx *tx, uint64_t header, uint64_t i)
 {
-    const uint64_t table = header + KI_C_TABLE;
+    const uint64_t at = ki_slots_at(tx->idx, tx, header + KI_C_TABLE, i);
+
+    return at != 0 && ki_tx_load(tx, at) == KI_SLOT_HOLE;
+}
+
+void
+ki_keyed_vacate(ki_tx *tx, uint64_t header, uint64_t slot, uint64_t slot_at)
+{
     const uint64_t count = ki_tx_load(tx, header + KI_C_COUNT) - 1;
     uint64_t slots = ki_tx_load(tx, header + KI_C_SLOTS);
     uint64_t first = ki_tx_load(tx, header + KI_C_FIRST);
-    const uint64_t at = ki_slots_at(tx->idx, tx, table, slot);
 
-    if (at == 0 || slot >= slots) {
-        return ki_bad_index_of(tx->idx, table);
-    }
     if (count == 0) {
         ki_tx_store(tx, header + KI_C_SLOTS, 0);
         ki_tx_store(tx, header + KI_C_FIRST, 0);
     }
     else if (slot == slots - 1) {
-        for (slots--; slots > first + 1; slots--) {
-            const uint64_t before = ki_slots_at(tx->idx, tx, table, slots - 1);
-
-            if (before == 0 || ki_tx_load(tx, before) != KI_SLOT_HOLE) {
-                break;
-            }
-        }
+        do {
+            slots--;
+        } while (slots > first + 1 && is_hole(tx, header, slots - 1));
         ki_tx_store(tx, header + KI_C_SLOTS, slots);
     }
     else {
-        ki_tx_store(tx, at, KI_SLOT_HOLE);
+        ki_tx_store(tx, slot_at, KI_SLOT_HOLE);
         if (slot == first) {
-            for (first++; first < slots - 1; first++) {
-                const uint64_t next = ki_slots_at(tx->idx, tx, table, first);
-
-                if (next == 0 || ki_tx_load(tx, next) != KI_SLOT_HOLE) {
-                    break;
-                }
-            }
+            do {
+                first++;
+            } while (first < slots - 1 && is_hole(tx, header, first));
             ki_tx_store(tx, header + KI_C_FIRST, first);
         }
     }
     ki_tx_store(tx, header + KI_C_COUNT, count);
-    return KIST_OK;
 }
 
 void

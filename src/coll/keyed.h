@@ -25,6 +25,7 @@ typedef struct ki_found {
     uint64_t offset;  /* of the record */
     uint64_t word;    /* the entry */
     uint64_t address; /* where the entry stands */
+    uint64_t slot_at; /* where its slot stands (ki_keyed_slot) */
     ki_record record;
 } ki_found;
 
@@ -57,6 +58,13 @@ KIST_NODISCARD kist_status ki_keyed_in_slot(const ki_gen *gen,
                                             uint64_t i, uint64_t *offset,
                                             ki_record *record);
 
+/*
+ * Finds the word of the record's slot, which every change of a key that is
+ * there needs last, and asks for its memory.  CORRUPT.
+ */
+KIST_NODISCARD kist_status ki_keyed_slot(const ki_tx *tx, uint64_t header,
+                                         ki_found *found);
+
 /* Room for a new key, made before its record is written. */
 typedef struct ki_vacancy {
     uint64_t slot;
@@ -78,24 +86,25 @@ KIST_NODISCARD kist_status ki_keyed_room(const ki_gen *gen, ki_tx *tx,
 void ki_keyed_insert(ki_tx *tx, uint64_t header, const ki_vacancy *vacancy,
                      uint64_t offset, uint32_t span);
 
-/* Lists the pairs of an overwrite. */
-KIST_NODISCARD kist_status ki_keyed_replace(ki_tx *tx, uint64_t header,
-                                            const ki_found *old,
-                                            uint64_t offset, uint32_t span);
+/* Lists the pairs of an overwrite; old->slot_at is set. */
+void ki_keyed_replace(ki_tx *tx, uint64_t header, const ki_found *old,
+                      uint64_t offset, uint32_t span);
 
-/* Lists the pairs of a removal (the record of which took no live bytes). */
-KIST_NODISCARD kist_status ki_keyed_delete(ki_tx *tx, uint64_t header,
-                                           const ki_found *old);
+/*
+ * Lists the pairs of a removal (the record of which took no live bytes);
+ * old->slot_at is set.
+ */
+void ki_keyed_delete(ki_tx *tx, uint64_t header, const ki_found *old);
 
 /* Lists BYTES and WRITES after one more record. */
 void ki_account(ki_tx *tx, uint64_t header, uint64_t bytes, bool resized);
 
 /*
- * Lists the pairs that make `slot` a hole, shrink SLOTS or move FIRST, and
- * count one item less.
+ * Lists the pairs that make `slot`, whose word is at `slot_at`, a hole, shrink
+ * SLOTS or move FIRST, and count one item less.
  */
-KIST_NODISCARD kist_status ki_keyed_vacate(ki_tx *tx, uint64_t header,
-                                           uint64_t slot);
+void ki_keyed_vacate(ki_tx *tx, uint64_t header, uint64_t slot,
+                     uint64_t slot_at);
 
 /* Lists the pairs that empty the collection (slots, hash, counts). */
 void ki_keyed_clear(ki_tx *tx, uint64_t header);

@@ -4,11 +4,10 @@
 #include "coll/coll.h"
 #include "coll/keyed.h"
 #include "coll/writer.h"
-#include "index/slots.h"
 
 kist_status
 ki_keyed_put(ki_writer *w, uint64_t header, uint32_t id, const ki_key *key,
-             const ki_found *old, const kist_value *value)
+             ki_found *old, const kist_value *value)
 {
     ki_vacancy vacancy;
     ki_record record;
@@ -22,27 +21,24 @@ ki_keyed_put(ki_writer *w, uint64_t header, uint32_t id, const ki_key *key,
     if (old == NULL) {
         status = ki_keyed_room(w->gen, &w->tx, header, key->hash, w->tail,
                                &vacancy);
-        if (KI_UNLIKELY(status != KIST_OK)) {
-            return status;
-        }
         record.slot = vacancy.slot;
     }
     else {
-        // The word of its slot is needed last, and is hardly ever cached.
+        status = ki_keyed_slot(&w->tx, header, old);
         record.slot = old->record.slot;
-        __builtin_prefetch(w->gen->idx.base +
-                               ki_slots_at(&w->gen->idx, ki_write_view(w),
-                                           header + KI_C_TABLE, record.slot),
-                           1);
     }
-    status = ki_write_record(w, &record, value, false, &offset);
+    if (KI_LIKELY(status == KIST_OK)) {
+        status = ki_write_record(w, &record, value, false, &offset);
+    }
     if (KI_UNLIKELY(status != KIST_OK)) {
         return status;
     }
     if (old != NULL) {
-        return ki_keyed_replace(&w->tx, header, old, offset, record.span);
+        ki_keyed_replace(&w->tx, header, old, offset, record.span);
     }
-    ki_keyed_insert(&w->tx, header, &vacancy, offset, record.span);
+    else {
+        ki_keyed_insert(&w->tx, header, &vacancy, offset, record.span);
+    }
     return KIST_OK;
 }
 
@@ -62,17 +58,17 @@ write_bare(ki_writer *w, ki_op op, uint32_t id, uint64_t slot)
 }
 
 kist_status
-ki_keyed_remove(ki_writer *w, uint64_t header, uint32_t id,
-                const ki_found *old)
+ki_keyed_remove(ki_writer *w, uint64_t header, uint32_t id, ki_found *old)
 {
-    kist_status status;
+    kist_status status = ki_keyed_slot(&w->tx, header, old);
 
-    __builtin_prefetch(w->gen->idx.base +
-                           ki_slots_at(&w->gen->idx, ki_write_view(w),
-                                       header + KI_C_TABLE, old->record.slot),
-                       1);
-    status = write_bare(w, KI_OP_DELETE, id, old->record.slot);
-    return status == KIST_OK ? ki_keyed_delete(&w->tx, header, old) : status;
+    if (status == KIST_OK) {
+        status = write_bare(w, KI_OP_DELETE, id, old->record.slot);
+    }
+    if (status == KIST_OK) {
+        ki_keyed_delete(&w->tx, header, old);
+    }
+    return status;
 }
 
 /* The last or first live item, found again by its key for its entry. */

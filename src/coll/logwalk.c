@@ -46,8 +46,8 @@ ki_logwalk_report(const ki_logwalk *walk, kist_report *report)
 
     report->damaged_runs = walk->count;
     report->damaged_bytes = 0;
-    report->damaged_offset = walk->count > 0 ? walk->runs[0].offset
-                                             : UINT64_MAX;
+    report->damaged_offset =
+        walk->count > 0 ? walk->runs[0].offset : UINT64_MAX;
     for (i = 0; i < walk->count; i++) {
         report->damaged_bytes += walk->runs[i].size;
     }
@@ -63,8 +63,8 @@ check_header(ki_logwalk *walk, const ki_reclog *log, bool alone)
     const uint8_t *head = log->base;
     const uint8_t *copy = log->base + HEAD_COPY;
     const bool same = memcmp(head, copy, HEAD_SIZE) == 0;
-    const bool good = ki_load_le32(head + HEAD_CRC) ==
-                      ki_crc32c(0, head, HEAD_CRC);
+    const bool good =
+        ki_load_le32(head + HEAD_CRC) == ki_crc32c(0, head, HEAD_CRC);
     kist_status status = KIST_OK;
 
     if (!same && !good) {

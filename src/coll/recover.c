@@ -60,10 +60,9 @@ find_collection(ki_replay *r, uint32_t id, uint64_t offset)
 static kist_status
 in_slot(ki_replay *r, uint64_t slot, uint64_t offset, ki_found *old)
 {
-    const uint64_t at = ki_slots_at(&r->gen->idx, &r->tx,
-                                    r->header + KI_C_TABLE, slot);
-
-    old->offset = at == 0 ? 0 : ki_tx_load(&r->tx, at);
+    old->slot_at = ki_slots_at(&r->gen->idx, &r->tx, r->header + KI_C_TABLE,
+                               slot);
+    old->offset = old->slot_at == 0 ? 0 : ki_tx_load(&r->tx, old->slot_at);
     if (slot >= ki_tx_load(&r->tx, r->header + KI_C_SLOTS) ||
         old->offset <= KI_SLOT_HOLE || old->offset >= offset) {
         return misfit(r, offset, "record names a slot that is empty");
@@ -138,24 +137,20 @@ replay_old(ki_replay *r, uint64_t offset, const ki_record *record)
     ki_found old;
     kist_status status = in_slot(r, record->slot, offset, &old);
 
-    if (status != KIST_OK || r->hashes == NULL) {
+    if (status == KIST_OK && r->hashes == NULL) {
+        status = entry_of(r, &old);
         if (status == KIST_OK) {
-            status = entry_of(r, &old);
+            ki_keyed_replace(&r->tx, r->header, &old, offset, record->span);
         }
-        return status == KIST_OK
-                   ? ki_keyed_replace(&r->tx, r->header, &old, offset,
-                                      record->span)
-                   : status;
     }
-    ki_tx_store(&r->tx,
-                ki_slots_at(&r->gen->idx, &r->tx, r->header + KI_C_TABLE,
-                            record->slot),
-                offset);
-    ki_account(&r->tx, r->header,
-               ki_tx_load(&r->tx, r->header + KI_C_BYTES) + record->span -
-                   old.record.span,
-               false);
-    return KIST_OK;
+    else if (status == KIST_OK) {
+        ki_tx_store(&r->tx, old.slot_at, offset);
+        ki_account(&r->tx, r->header,
+                   ki_tx_load(&r->tx, r->header + KI_C_BYTES) + record->span -
+                       old.record.span,
+                   false);
+    }
+    return status;
 }
 
 static kist_status
@@ -166,14 +161,12 @@ replay_delete(ki_replay *r, uint64_t offset, const ki_record *record)
 
     if (status == KIST_OK && r->hashes == NULL) {
         status = entry_of(r, &old);
-        return status == KIST_OK
-                   ? ki_keyed_delete(&r->tx, r->header, &old)
-                   : status;
+        if (status == KIST_OK) {
+            ki_keyed_delete(&r->tx, r->header, &old);
+        }
     }
-    if (status == KIST_OK) {
-        status = ki_keyed_vacate(&r->tx, r->header, record->slot);
-    }
-    if (status == KIST_OK) {
+    else if (status == KIST_OK) {
+        ki_keyed_vacate(&r->tx, r->header, record->slot, old.slot_at);
         ki_account(&r->tx, r->header,
                    ki_tx_load(&r->tx, r->header + KI_C_BYTES) -
                        old.record.span,

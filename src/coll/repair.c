@@ -57,7 +57,8 @@ typedef struct repairer {
     bool built;      /* and at build_path */
 } repairer;
 
-/* --- is there anything to mend? ------------------------------------------------- */
+/* --- is there anything to mend?
+ * ------------------------------------------------- */
 
 /* What the index, where it is of this log, remembers as synced. */
 static uint64_t
@@ -104,9 +105,9 @@ replays(repairer *r, bool *sound)
 }
 
 /*
- * What was found.  The run at the end of the file loses the zeros behind it;
- * if nothing from there on was ever synced, it is an unfinished tail, which
- * goes aside with the rest but is no damage.
+ * What was found.  The run at the end of the file loses the zeros of room
+ * that was taken ahead; if nothing from there on was ever synced, it is an
+ * unfinished tail, which goes aside with the rest but is no damage.
  */
 static void
 judge_runs(repairer *r, uint64_t known)
@@ -117,9 +118,9 @@ judge_runs(repairer *r, uint64_t known)
     uint64_t torn = 0;
 
     if (last != NULL && last->offset == walk->end) {
-        while (last->size >= 8 &&
-               ki_load_le64(r->gen.log.base + last->offset + last->size -
-                            8) == 0) {
+        while (last->size >= 8 && last->offset + last->size > known &&
+               ki_load_le64(r->gen.log.base + last->offset + last->size - 8) ==
+                   0) {
             last->size -= 8;
         }
         torn = known <= walk->end ? last->size : 0;
@@ -171,7 +172,8 @@ walk_all(repairer *r, uint64_t *stop)
     return KIST_OK;
 }
 
-/* --- the files beside ---------------------------------------------------------------- */
+/* --- the files beside
+ * ---------------------------------------------------------------- */
 
 /* Creates PATH.damaged-N for the first N that is free. */
 static kist_status
@@ -189,8 +191,8 @@ create_side(repairer *r, uint32_t mode, int *fd)
     for (n = 1; n < SIDE_MAX; n++) {
         (void)snprintf(r->side_path, room, "%.*s.damaged-%u", (int)base,
                        r->log_path, n);
-        status = ki_file_open(r->side_path, O_RDWR | O_CREAT | O_EXCL, mode,
-                              fd);
+        status =
+            ki_file_open(r->side_path, O_RDWR | O_CREAT | O_EXCL, mode, fd);
         if (status == KIST_OK) {
             r->side = true;
             return KIST_OK;
@@ -218,9 +220,9 @@ write_side(repairer *r, uint32_t mode)
     for (i = 0; status == KIST_OK && i < walk->count; i++) {
         const ki_damage *run = &walk->runs[i];
         char line[64];
-        const int size = snprintf(line, sizeof(line),
-                                  "%" PRIu64 " %" PRIu64 "\n", run->offset,
-                                  run->size);
+        const int size =
+            snprintf(line, sizeof(line), "%" PRIu64 " %" PRIu64 "\n",
+                     run->offset, run->size);
 
         status = ki_file_write_at(fd, r->side_path, at, line, (size_t)size);
         at += (uint64_t)size;
@@ -307,7 +309,9 @@ install(repairer *r, const ki_reclog *to)
     return status;
 }
 
-/* --- the whole -------------------------------------------------------------------------- */
+/* --- the whole
+ * --------------------------------------------------------------------------
+ */
 
 static kist_status
 mend(repairer *r, uint64_t stop)

@@ -13,8 +13,8 @@
 #include "index/slots.h"
 
 /* Made records begin at a multiple of the largest page size there is. */
-#define PAGE_MAX    (UINT64_C(64) << 10)
-#define MADE_SIZE   64u /* at most, a made record */
+#define PAGE_MAX     (UINT64_C(64) << 10)
+#define MADE_SIZE    64u /* at most, a made record */
 #define RECORD_LEAST 24u
 
 typedef struct salvage {
@@ -32,7 +32,8 @@ header_word(const salvage *s, uint64_t header, uint64_t what)
     return ki_word_load(&s->gen->idx, header + what);
 }
 
-/* --- slots ------------------------------------------------------------------ */
+/* --- slots ------------------------------------------------------------------
+ */
 
 static kist_status
 find_key(const salvage *s, uint64_t header, const ki_record *record,
@@ -65,7 +66,10 @@ evict(salvage *s, uint64_t header, uint64_t slot)
         status = find_key(s, header, &record, &key, &found);
     }
     if (status == KIST_OK) {
-        status = ki_keyed_delete(&s->tx, header, &found);
+        status = ki_keyed_slot(&s->tx, header, &found);
+    }
+    if (status == KIST_OK) {
+        ki_keyed_delete(&s->tx, header, &found);
     }
     return status == KIST_OK ? ki_tx_commit(&s->tx) : status;
 }
@@ -117,11 +121,11 @@ place(salvage *s, uint64_t header, uint64_t hash, uint64_t offset,
         }
         return status;
     }
-    status = ki_hash_room(tx, header + KI_C_HASH, hash, offset,
-                          ki_keyed_rehash, s->gen, &vacancy.entry_at,
-                          &vacancy.entry);
-    vacancy.slot_at = ki_slots_at(&s->gen->idx, NULL, header + KI_C_TABLE,
-                                  record->slot);
+    status =
+        ki_hash_room(tx, header + KI_C_HASH, hash, offset, ki_keyed_rehash,
+                     s->gen, &vacancy.entry_at, &vacancy.entry);
+    vacancy.slot_at =
+        ki_slots_at(&s->gen->idx, NULL, header + KI_C_TABLE, record->slot);
     if (status != KIST_OK || vacancy.slot_at == 0) {
         return status != KIST_OK ? status : ki_bad_index(s->gen, header);
     }
@@ -131,8 +135,8 @@ place(salvage *s, uint64_t header, uint64_t hash, uint64_t offset,
     if (record->slot < header_word(s, header, KI_C_FIRST)) {
         ki_tx_store(tx, header + KI_C_FIRST, record->slot);
     }
-    ki_account(tx, header,
-               header_word(s, header, KI_C_BYTES) + record->span, true);
+    ki_account(tx, header, header_word(s, header, KI_C_BYTES) + record->span,
+               true);
     return ki_tx_commit(tx);
 }
 
@@ -147,15 +151,17 @@ put(salvage *s, uint64_t header, uint64_t offset, const ki_record *record)
         return KIST_OK;
     }
     status = find_key(s, header, record, &key, &old);
-    if (status == KIST_OK && old.record.slot == record->slot) {
-        status = ki_keyed_replace(&s->tx, header, &old, offset, record->span);
-        return status == KIST_OK ? ki_tx_commit(&s->tx) : status;
-    }
     if (status == KIST_OK) {
-        status = ki_keyed_delete(&s->tx, header, &old);
-        if (status == KIST_OK) {
-            status = ki_tx_commit(&s->tx);
+        status = ki_keyed_slot(&s->tx, header, &old);
+        if (status != KIST_OK) {
+            return status;
         }
+        if (old.record.slot == record->slot) {
+            ki_keyed_replace(&s->tx, header, &old, offset, record->span);
+            return ki_tx_commit(&s->tx);
+        }
+        ki_keyed_delete(&s->tx, header, &old);
+        status = ki_tx_commit(&s->tx);
     }
     if (status == KIST_OK || status == KIST_ERR_NOTFOUND) {
         status = evict(s, header, record->slot);
@@ -181,7 +187,8 @@ keyed(salvage *s, uint64_t header, uint64_t offset, const ki_record *record)
     }
 }
 
-/* --- lists -------------------------------------------------------------------- */
+/* --- lists
+ * -------------------------------------------------------------------- */
 
 static kist_status
 list(salvage *s, uint64_t header, uint64_t offset, const ki_record *record)
@@ -224,7 +231,8 @@ list(salvage *s, uint64_t header, uint64_t offset, const ki_record *record)
     return status == KIST_OK ? ki_tx_commit(&s->tx) : status;
 }
 
-/* --- the catalog ---------------------------------------------------------------- */
+/* --- the catalog
+ * ---------------------------------------------------------------- */
 
 /* Collection `slot` + 1 goes with all it holds, if it is there. */
 static kist_status
@@ -297,7 +305,8 @@ catalog(salvage *s, uint64_t offset, const ki_record *record)
     return record->op == KI_OP_DELETE ? drop(s, record->slot) : KIST_OK;
 }
 
-/* --- collections that nothing is known of ----------------------------------------- */
+/* --- collections that nothing is known of
+ * ----------------------------------------- */
 
 /* Memory of our own in the log's map, behind the pages of the file. */
 static kist_status
@@ -385,8 +394,8 @@ recover_collection(salvage *s, uint32_t id, kist_kind kind)
 static bool
 is_list_op(uint8_t op)
 {
-    return (op >= KI_OP_APPEND && op <= KI_OP_REMOVE) ||
-           op == KI_OP_REVERSE || op == KI_OP_PERMUTE;
+    return (op >= KI_OP_APPEND && op <= KI_OP_REMOVE) || op == KI_OP_REVERSE ||
+           op == KI_OP_PERMUTE;
 }
 
 /*
@@ -397,8 +406,7 @@ static kist_status
 item(salvage *s, uint64_t offset, const ki_record *record)
 {
     const uint32_t id = record->coll;
-    const bool adds = record->op == KI_OP_PUT ||
-                      record->op == KI_OP_APPEND ||
+    const bool adds = record->op == KI_OP_PUT || record->op == KI_OP_APPEND ||
                       record->op == KI_OP_INSERT || record->op == KI_OP_SET;
     uint64_t header = 0;
     bool is_list = false;
@@ -431,7 +439,8 @@ item(salvage *s, uint64_t offset, const ki_record *record)
                    : keyed(s, header, offset, record);
 }
 
-/* --- the whole ---------------------------------------------------------------------- */
+/* --- the whole
+ * ---------------------------------------------------------------------- */
 
 /* All records outside the runs.  One that is no use is left out. */
 static kist_status
@@ -479,9 +488,9 @@ ki_salvage_index(ki_gen *gen, const ki_logwalk *walk, uint64_t size,
     s.made_begin = (size + PAGE_MAX - 1) & ~(PAGE_MAX - 1);
     s.made_end = s.made_begin +
                  ((walk->records * MADE_SIZE + PAGE_MAX) & ~(PAGE_MAX - 1));
-    status = ki_idx_create(&gen->idx, NULL, 0, gen->log.uuid,
-                           gen->log.generation,
-                           size * 8 + (UINT64_C(64) << 20));
+    status =
+        ki_idx_create(&gen->idx, NULL, 0, gen->log.uuid, gen->log.generation,
+                      size * 8 + (UINT64_C(64) << 20));
     if (status != KIST_OK) {
         return status;
     }

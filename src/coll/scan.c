@@ -223,6 +223,60 @@ enter_generation(kist_scan *scan, const ki_reader *r)
 
 /* --- bunches ------------------------------------------------------------------------------ */
 
+/* Takes the live ones of up to `n` slots from `i` on, whose words stand in a
+ * row from `at` on, forwards or backwards. */
+static uint64_t
+take_row(kist_scan *scan, const ki_reader *r, uint64_t i, uint64_t at,
+         uint64_t n)
+{
+    const ki_idx *idx = &r->gen->idx;
+    const bool reverse = scan->options.reverse;
+    uint64_t k;
+
+    for (k = 0; k < n && scan->got < BUNCH; k++) {
+        const uint64_t word_at = reverse ? at - k * 8 : at + k * 8;
+        const uint64_t word = r->own == NULL ? ki_word_load(idx, word_at)
+                                             : ki_tx_load(r->own, word_at);
+
+        if (word != KI_SLOT_HOLE) {
+            scan->places[scan->got] = reverse ? i - k : i + k;
+            scan->words[scan->got++] = word;
+        }
+    }
+    return k;
+}
+
+/* Fills the bunch from `position` on; false if a slot has no word. */
+static bool
+take_slots(kist_scan *scan, const ki_reader *r, uint64_t slots,
+           uint64_t *position)
+{
+    const ki_idx *idx = &r->gen->idx;
+    const bool reverse = scan->options.reverse;
+    uint64_t p = reverse && *position > slots ? slots : *position;
+
+    scan->got = 0;
+    while (scan->got < BUNCH && (reverse ? p > 0 : p < slots)) {
+        const uint64_t i = reverse ? p - 1 : p;
+        const uint64_t at = ki_slots_at(idx, r->own, r->header + KI_C_TABLE,
+                                        i);
+        uint64_t before;
+        uint64_t behind;
+        uint64_t n;
+
+        ki_slots_row(i, &before, &behind);
+        n = reverse ? before + 1
+            : slots - i < behind + 1 ? slots - i : behind + 1;
+        if (at == 0 || (!reverse && !ki_idx_holds(idx, at, n * 8))) {
+            return false;
+        }
+        n = take_row(scan, r, i, at, n);
+        p = reverse ? p - n : p + n;
+    }
+    *position = p;
+    return true;
+}
+
 static kist_status
 fetch_slots(kist_scan *scan, const ki_reader *r)
 {
@@ -232,31 +286,19 @@ fetch_slots(kist_scan *scan, const ki_reader *r)
         const uint64_t version = ki_view_begin(idx);
         const uint64_t slots = ki_keyed_at(r->gen, r->own, r->header,
                                            KI_C_SLOTS);
-        const bool reverse = scan->options.reverse;
-        uint64_t at = scan->position;
+        uint64_t position = scan->position;
+        const bool whole = take_slots(scan, r, slots, &position);
 
-        if (reverse && at > slots) {
-            at = slots;
-        }
-        scan->got = 0;
-        while (scan->got < BUNCH && (reverse ? at > 0 : at < slots)) {
-            const uint64_t i = reverse ? at - 1 : at;
-            const uint64_t word_at = ki_slots_at(idx, r->own,
-                                                 r->header + KI_C_TABLE, i);
-            const uint64_t word = word_at == 0 ? 0
-                                  : r->own == NULL
-                                      ? ki_word_load(idx, word_at)
-                                      : ki_tx_load(r->own, word_at);
-
-            at = reverse ? at - 1 : at + 1;
-            if (word != KI_SLOT_HOLE) {
-                scan->places[scan->got] = i;
-                scan->words[scan->got++] = word;
-            }
-        }
         if (KI_LIKELY(ki_view_held(idx, version))) {
-            scan->position = at;
-            return KIST_OK;
+            // Emptied under us, the slots are gone but the count tells.
+            if (!whole && slots == ki_keyed_at(r->gen, r->own, r->header,
+                                               KI_C_SLOTS)) {
+                return ki_bad_index(r->gen, r->header + KI_C_TABLE);
+            }
+            if (whole) {
+                scan->position = position;
+                return KIST_OK;
+            }
         }
         if (!ki_view_possible(idx)) {
             return ki_bad_index(r->gen, KI_W_HORIZON);

@@ -42,18 +42,22 @@ static uint32_t
 flat_run(const ki_idx *idx, const ki_tx *own, uint64_t header, uint64_t i,
          uint64_t count, uint64_t *words, uint32_t max)
 {
-    uint32_t n = 0;
+    const uint64_t at = ki_slots_at(idx, own, header + KI_C_TABLE, i);
+    uint64_t before;
+    uint64_t behind;
+    uint64_t n;
+    uint32_t k;
 
-    while (n < max && i + n < count) {
-        const uint64_t at = ki_slots_at(idx, own, header + KI_C_TABLE, i + n);
-
-        if (at == 0) {
-            break;
-        }
-        words[n] = load(idx, own, at);
-        n++;
+    ki_slots_row(i, &before, &behind);
+    n = count - i < behind + 1 ? count - i : behind + 1;
+    n = n < max ? n : max;
+    if (at == 0 || !ki_idx_holds(idx, at, n * 8)) {
+        return 0;
     }
-    return n;
+    for (k = 0; k < n; k++) {
+        words[k] = load(idx, own, at + (uint64_t)k * 8);
+    }
+    return k;
 }
 
 kist_status

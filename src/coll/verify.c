@@ -21,7 +21,8 @@ typedef struct verifier {
     bool wrong; /* the index is, as far as is known */
 } verifier;
 
-/* --- the log ---------------------------------------------------------------- */
+/* --- the log ----------------------------------------------------------------
+ */
 
 static kist_status
 damaged(const verifier *v)
@@ -59,7 +60,8 @@ check_log(verifier *v, uint64_t tail)
                                                             : status;
 }
 
-/* --- the index ---------------------------------------------------------------- */
+/* --- the index
+ * ---------------------------------------------------------------- */
 
 /* A private index of the log below `end`; an object that must not be moved. */
 static kist_status
@@ -70,9 +72,9 @@ build_truth(const verifier *v, uint64_t end, ki_gen *truth)
 
     memset(truth, 0, sizeof(*truth));
     truth->log = v->gen->log;
-    status = ki_idx_create(&truth->idx, NULL, 0, truth->log.uuid,
-                           truth->log.generation,
-                           end * 8 + (UINT64_C(64) << 20));
+    status =
+        ki_idx_create(&truth->idx, NULL, 0, truth->log.uuid,
+                      truth->log.generation, end * 8 + (UINT64_C(64) << 20));
     if (status == KIST_OK) {
         status = ki_recover_all(truth, end, 0, &recovery);
         if (status == KIST_ERR_CORRUPT) {
@@ -195,7 +197,8 @@ rebuild(verifier *v)
     return status;
 }
 
-/* --- the whole ------------------------------------------------------------------ */
+/* --- the whole
+ * ------------------------------------------------------------------ */
 
 static kist_status
 check(verifier *v)
@@ -282,8 +285,9 @@ kist_verify(kist *k, kist_progress progress, void *context,
                        "this thread has a batch open");
     }
     do {
-        verifier v = {k, NULL, progress, context,
-                      report != NULL ? report : &own, false, false};
+        verifier v = {
+            k,     NULL, progress, context, report != NULL ? report : &own,
+            false, false};
 
         v.locked = !k->options.read_only;
         status = v.locked ? verify_locked(&v) : verify_unlocked(&v);

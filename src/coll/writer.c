@@ -61,13 +61,14 @@ ki_write_lock(ki_gen *gen, uint32_t timeout_ms)
 }
 
 void
-ki_write_unlock(kist *k, ki_writer *w)
+ki_write_unlock(ki_writer *w)
 {
     ki_gen *gen = w->gen;
 
-    ki_tx_fini(&w->tx);
+    if (KI_UNLIKELY(w->tx.mode != KI_TX_REDO)) {
+        ki_tx_fini(&w->tx);
+    }
     w->gen = NULL;
-    (void)k;
     ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
 }
 
@@ -226,7 +227,11 @@ ki_write_begin(kist *k, ki_coll *c, ki_key *key, ki_writer **w,
     k->writer.durability = k->options.durability;
     k->writer.begun = ki_word_load(&gen->idx, KI_W_TAIL);
     k->writer.tail = k->writer.begun;
-    ki_tx_init(&k->writer.tx, &gen->idx, KI_TX_REDO);
+    // The transaction of the last write serves again: it is empty.
+    if (KI_UNLIKELY(!ki_tx_is_for(&k->writer.tx, &gen->idx))) {
+        ki_tx_fini(&k->writer.tx);
+        ki_tx_init(&k->writer.tx, &gen->idx, KI_TX_REDO);
+    }
     if (KI_UNLIKELY(ki_word_load(&gen->idx, KI_W_POISONED) != 0)) {
         status = KI_FAIL(KIST_ERR_POISONED, gen->log.path, KI_NO_OFFSET,
                          "a sync failed: close everywhere and reopen");
@@ -238,7 +243,7 @@ ki_write_begin(kist *k, ki_coll *c, ki_key *key, ki_writer **w,
         status = ki_coll_bind(c, gen, NULL, header);
     }
     if (status != KIST_OK) {
-        ki_write_unlock(k, &k->writer);
+        ki_write_unlock(&k->writer);
         ki_leave();
         return status;
     }
@@ -415,7 +420,7 @@ ki_write_end(kist *k, ki_writer *w, kist_status status)
     end = w->begun;
     wrote = w->durability == KIST_SYNC &&
             end > ki_word_load(&gen->idx, KI_W_SYNCED);
-    ki_write_unlock(k, w);
+    ki_write_unlock(w);
     if (KI_UNLIKELY(wrote)) {
         const kist_status durable = ki_durable_wait(gen, end);
 

@@ -57,7 +57,7 @@ KIST_NODISCARD kist_status ki_write_end(kist *k, ki_writer *w,
                                         kist_status status);
 
 /* Drops the lock as it is: batch.c only. */
-void ki_write_unlock(kist *k, ki_writer *w);
+void ki_write_unlock(ki_writer *w);
 
 /*
  * Finishes what a dead owner of the index's lock left: its commit, and the

@@ -69,6 +69,19 @@ ki_slots_at(const ki_idx *idx, const ki_tx *tx, uint64_t table_at, uint64_t i)
 }
 
 /*
+ * How many words stand in a row with word `i` in its extent: *before it and
+ * *behind it.
+ */
+static inline void
+ki_slots_row(uint64_t i, uint64_t *before, uint64_t *behind)
+{
+    const uint32_t power = 63u - (uint32_t)__builtin_clzll(i + 128);
+
+    (void)ki_slots_extent(i, before);
+    *behind = (UINT64_C(1) << (power - 2)) - 1 - *before;
+}
+
+/*
  * Makes room for word `i` and gives its address.  Commits that (but for a
  * batch).  IO, NOMEM, TOOBIG.
  */

@@ -76,6 +76,15 @@ typedef struct ki_tx {
 /* A transaction over idx without any pairs; allocates nothing. */
 void ki_tx_init(ki_tx *tx, ki_idx *idx, ki_tx_mode mode);
 
+/* Is it a single write's transaction over this very map? */
+static inline bool
+ki_tx_is_for(const ki_tx *tx, const ki_idx *idx)
+{
+    return tx->idx == idx && tx->mode == KI_TX_REDO &&
+           tx->pairs ==
+               (const ki_pair *)(const void *)(idx->base + KI_IDX_REDO_PAGE);
+}
+
 /* Frees what the transaction owns and forgets its pairs. */
 void ki_tx_fini(ki_tx *tx);
 

@@ -12,24 +12,24 @@ const kist_options kt_sample_options = {.map_reserve = UINT64_C(1) << 22,
                                         .lock_timeout_ms = 1000};
 
 static const kt_step steps[] = {
-    {KT_PUT, KT_D, 1, 0, 11},      {KT_PUT, KT_D, 2, 0, 12},
-    {KT_PUT, KT_D, 3, 0, 16},      {KT_PUT, KT_D, 4, 0, 17},
-    {KT_PUT, KT_D, 2, 0, 24},      {KT_REMOVE, KT_D, 3, 0, 0},
-    {KT_PUT, KT_D, 5, 0, 26},      {KT_REMOVE, KT_D, 5, 0, 0},
-    {KT_PUT, KT_D, 6, 0, 40},      {KT_PUT, KT_X, 1, 0, 32},
-    {KT_PUT, KT_X, 2, 0, 33},      {KT_CLEAR, KT_X, 0, 0, 0},
-    {KT_PUT, KT_X, 3, 0, 34},      {KT_APPEND, KT_L, 0, 0, 5},
+    {KT_PUT, KT_D, 1, 0, 11},        {KT_PUT, KT_D, 2, 0, 12},
+    {KT_PUT, KT_D, 3, 0, 16},        {KT_PUT, KT_D, 4, 0, 17},
+    {KT_PUT, KT_D, 2, 0, 24},        {KT_REMOVE, KT_D, 3, 0, 0},
+    {KT_PUT, KT_D, 5, 0, 26},        {KT_REMOVE, KT_D, 5, 0, 0},
+    {KT_PUT, KT_D, 6, 0, 40},        {KT_PUT, KT_X, 1, 0, 32},
+    {KT_PUT, KT_X, 2, 0, 33},        {KT_CLEAR, KT_X, 0, 0, 0},
+    {KT_PUT, KT_X, 3, 0, 34},        {KT_APPEND, KT_L, 0, 0, 5},
     {KT_APPEND_MANY, KT_L, 0, 8, 6}, {KT_REVERSE, KT_L, 0, 0, 0},
-    {KT_SET, KT_L, 0, 3, 77},      {KT_POP, KT_L, 0, 8, 0},
-    {KT_SORT, KT_L, 0, 0, 0},      {KT_APPEND_MANY, KT_T, 0, 6, 48},
-    {KT_INSERT, KT_T, 0, 2, 56},   {KT_CUT, KT_T, 2, 3, 0},
-    {KT_SET, KT_T, 0, 1, 64},      {KT_APPEND, KT_T, 0, 0, 65},
-    {KT_ADD, KT_S, 1, 0, 0},       {KT_ADD, KT_S, 2, 0, 0},
-    {KT_ADD, KT_S, 3, 0, 0},       {KT_REMOVE, KT_S, 2, 0, 0},
-    {KT_SYNC, KT_D, 0, 0, 0},      {KT_BEGIN, KT_D, 0, 0, 0},
-    {KT_PUT, KT_D, 7, 0, 72},      {KT_APPEND, KT_L, 0, 0, 80},
-    {KT_ADD, KT_S, 4, 0, 0},       {KT_COMMIT, KT_D, 0, 0, 0},
-    {KT_PUT, KT_D, 8, 0, 88},      {KT_OP_END, KT_D, 0, 0, 0},
+    {KT_SET, KT_L, 0, 3, 77},        {KT_POP, KT_L, 0, 8, 0},
+    {KT_SORT, KT_L, 0, 0, 0},        {KT_APPEND_MANY, KT_T, 0, 6, 48},
+    {KT_INSERT, KT_T, 0, 2, 56},     {KT_CUT, KT_T, 2, 3, 0},
+    {KT_SET, KT_T, 0, 1, 64},        {KT_APPEND, KT_T, 0, 0, 65},
+    {KT_ADD, KT_S, 1, 0, 0},         {KT_ADD, KT_S, 2, 0, 0},
+    {KT_ADD, KT_S, 3, 0, 0},         {KT_REMOVE, KT_S, 2, 0, 0},
+    {KT_SYNC, KT_D, 0, 0, 0},        {KT_BEGIN, KT_D, 0, 0, 0},
+    {KT_PUT, KT_D, 7, 0, 72},        {KT_APPEND, KT_L, 0, 0, 80},
+    {KT_ADD, KT_S, 4, 0, 0},         {KT_COMMIT, KT_D, 0, 0, 0},
+    {KT_PUT, KT_D, 8, 0, 88},        {KT_OP_END, KT_D, 0, 0, 0},
 };
 
 void
@@ -133,8 +133,8 @@ kt_sample_records(const kt_sample *sample, size_t *count)
 
     *count = 0;
     while (at < sample->tail) {
-        const uint32_t span = ki_record_claim(sample->log + at,
-                                              sample->tail - at);
+        const uint32_t span =
+            ki_record_claim(sample->log + at, sample->tail - at);
 
         assert_int_not_equal(span, 0);
         offsets[(*count)++] = at;

@@ -11,12 +11,12 @@
 #include "support/script.h"
 
 typedef struct kt_sample {
-    kt_world world;  /* what it holds */
-    uint8_t *log;    /* the files after a clean close */
+    kt_world world; /* what it holds */
+    uint8_t *log;   /* the files after a clean close */
     uint8_t *index;
     size_t log_size;
     size_t index_size;
-    uint64_t tail;   /* where records end */
+    uint64_t tail; /* where records end */
     char log_path[320];
     char index_path[320];
     const kt_place *place;
@@ -45,7 +45,8 @@ kist_status kt_sample_verify(const kt_sample *sample, kist_report *report);
 /* Opens the kist, which must hold what the world says, and closes it. */
 void kt_sample_holds(const kt_sample *sample, const char *when);
 
-/* Offset of each record below the tail, and of the tail: *count + 1 of them. */
+/* Offset of each record below the tail, and of the tail: *count + 1 of them.
+ */
 uint64_t *kt_sample_records(const kt_sample *sample, size_t *count);
 
 #endif /* KT_COLL_SAMPLE_H */
