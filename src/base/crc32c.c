@@ -80,16 +80,16 @@ step8(uint32_t remainder, uint64_t word)
     return (uint32_t)_mm_crc32_u64(remainder, word);
 }
 
-/* Four steps; the remainder stays in one register meanwhile. */
+/* `size` bytes, a multiple of 8; the remainder stays in one register. */
 STEP
-step32(uint32_t remainder, const uint8_t *data)
+steps8(uint32_t remainder, const uint8_t *data, size_t size)
 {
+    const uint8_t *end = data + size;
     uint64_t r = remainder;
 
-    r = _mm_crc32_u64(r, ki_load_le64(data));
-    r = _mm_crc32_u64(r, ki_load_le64(data + 8));
-    r = _mm_crc32_u64(r, ki_load_le64(data + 16));
-    r = _mm_crc32_u64(r, ki_load_le64(data + 24));
+    for (; data != end; data += 8) {
+        r = _mm_crc32_u64(r, ki_load_le64(data));
+    }
     return (uint32_t)r;
 }
 
@@ -149,12 +149,14 @@ step8(uint32_t remainder, uint64_t word)
 }
 
 STEP
-step32(uint32_t remainder, const uint8_t *data)
+steps8(uint32_t remainder, const uint8_t *data, size_t size)
 {
-    remainder = CRC8(remainder, ki_load_le64(data));
-    remainder = CRC8(remainder, ki_load_le64(data + 8));
-    remainder = CRC8(remainder, ki_load_le64(data + 16));
-    return CRC8(remainder, ki_load_le64(data + 24));
+    const uint8_t *end = data + size;
+
+    for (; data != end; data += 8) {
+        remainder = CRC8(remainder, ki_load_le64(data));
+    }
+    return remainder;
 }
 
 STEP
@@ -241,6 +243,23 @@ update_three(uint32_t remainder, const uint8_t *data, size_t block,
     return shift(shifts, shift(shifts, remainder) ^ second) ^ third;
 }
 
+/* As much of a long input as makes three blocks.  Apart, so that a short one
+ * does not pay for its registers. */
+HARDWARE __attribute__((noinline)) static uint32_t
+update_long(uint32_t remainder, const uint8_t **data, size_t *size)
+{
+    for (; *size >= 3 * BLOCK_LONG; *size -= 3 * BLOCK_LONG) {
+        remainder = update_three(remainder, *data, BLOCK_LONG, &shifts_long);
+        *data += 3 * BLOCK_LONG;
+    }
+    for (; *size >= 3 * BLOCK_SHORT; *size -= 3 * BLOCK_SHORT) {
+        remainder = update_three(remainder, *data, BLOCK_SHORT,
+                                 &shifts_short);
+        *data += 3 * BLOCK_SHORT;
+    }
+    return remainder;
+}
+
 HARDWARE static uint32_t
 crc_hardware(uint32_t crc, const void *data, size_t size)
 {
@@ -248,23 +267,10 @@ crc_hardware(uint32_t crc, const void *data, size_t size)
     uint32_t remainder = ~crc;
 
     if (size >= 512) {
-        for (; size >= 3 * BLOCK_LONG; size -= 3 * BLOCK_LONG) {
-            remainder =
-                update_three(remainder, bytes, BLOCK_LONG, &shifts_long);
-            bytes += 3 * BLOCK_LONG;
-        }
-        for (; size >= 3 * BLOCK_SHORT; size -= 3 * BLOCK_SHORT) {
-            remainder =
-                update_three(remainder, bytes, BLOCK_SHORT, &shifts_short);
-            bytes += 3 * BLOCK_SHORT;
-        }
+        remainder = update_long(remainder, &bytes, &size);
     }
-    for (; size >= 32; bytes += 32, size -= 32) {
-        remainder = step32(remainder, bytes);
-    }
-    for (; size >= 8; bytes += 8, size -= 8) {
-        remainder = step8(remainder, ki_load_le64(bytes));
-    }
+    remainder = steps8(remainder, bytes, size & ~(size_t)7);
+    bytes += size & ~(size_t)7;
     if ((size & 4) != 0) {
         remainder = step4(remainder, ki_load_le32(bytes));
         bytes += 4;

@@ -64,8 +64,11 @@ look_at(const ki_gen *gen, uint32_t id, const ki_key *key, bool checked,
     return KI_LIKELY(same) ? KIST_OK : KIST_ERR_NOTFOUND;
 }
 
-/* One pass over the window. */
-static kist_status
+/*
+ * One pass over the window.  Always inlined, so that outside a batch, where
+ * `own` is NULL, nothing asks for pending words.
+ */
+static inline __attribute__((always_inline)) kist_status
 find_once(const ki_gen *gen, const ki_tx *own, uint64_t header,
           const ki_key *key, bool checked, ki_found *found)
 {
@@ -87,13 +90,24 @@ find_once(const ki_gen *gen, const ki_tx *own, uint64_t header,
                                       : KIST_ERR_NOTFOUND;
 }
 
+/* The batch's owner holds the lock: nothing changes under it. */
+static kist_status
+find_in_batch(const ki_gen *gen, const ki_tx *own, uint64_t header,
+              const ki_key *key, bool checked, ki_found *found)
+{
+    return find_once(gen, own, header, key, checked, found);
+}
+
 kist_status
 ki_keyed_find(const ki_gen *gen, const ki_tx *own, uint64_t header,
               const ki_key *key, bool checked, ki_found *found)
 {
+    if (KI_UNLIKELY(own != NULL)) {
+        return find_in_batch(gen, own, header, key, checked, found);
+    }
     for (;;) {
         const uint64_t version = ki_view_begin(&gen->idx);
-        const kist_status status = find_once(gen, own, header, key, checked,
+        const kist_status status = find_once(gen, NULL, header, key, checked,
                                              found);
 
         if (KI_LIKELY(ki_view_held(&gen->idx, version))) {

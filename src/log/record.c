@@ -29,45 +29,19 @@ ki_record_begin(uint8_t *to, const ki_record *record)
 }
 
 bool
-ki_record_peek(const uint8_t *bytes, uint64_t room, ki_record *record)
+ki_record_peek_long(const uint8_t *bytes, uint32_t size, ki_record *record)
 {
-    const uint32_t span = ki_record_claim(bytes, room);
-    uint64_t where;
-    uint32_t size;
-    uint32_t head = KI_RECORD_HEAD;
-    uint32_t ksize;
-
-    if (span == 0) {
+    if (size < KI_RECORD_HEAD + 4) {
         return false;
     }
-    // Another process may be changing the file under us: the size is read
-    // again here, so it is bounded again, by the span.
-    size = ki_load_le32(bytes + 4);
-    ksize = ki_load_le16(bytes + 10);
-    if (size > span) {
+    record->ksize = ki_load_le32(bytes + KI_RECORD_HEAD);
+    size -= KI_RECORD_HEAD + 4;
+    if (record->ksize > size) {
         return false;
     }
-    if (ksize == KI_KSIZE_LONG) {
-        if (size < head + 4) {
-            return false;
-        }
-        ksize = ki_load_le32(bytes + head);
-        head += 4;
-    }
-    if (size < head || ksize > size - head) {
-        return false;
-    }
-    where = ki_load_le64(bytes + 12);
-    record->op = bytes[8] & 0x7f;
-    record->more = (bytes[8] & KI_OP_MORE) != 0;
-    record->tag = bytes[9];
-    record->coll = (uint32_t)(where & KI_COLL_MAX);
-    record->slot = where >> 24;
-    record->key = bytes + head;
-    record->ksize = ksize;
-    record->value = bytes + head + ksize;
-    record->vsize = size - head - ksize;
-    record->span = span;
+    record->key = bytes + KI_RECORD_HEAD + 4;
+    record->value = record->key + record->ksize;
+    record->vsize = size - record->ksize;
     return true;
 }
 

@@ -117,21 +117,6 @@ ki_record_finish(uint8_t *to, uint64_t span, uint32_t seed)
 bool ki_record_load(const uint8_t *bytes, uint64_t room, uint32_t seed,
                     ki_record *record);
 
-/*
- * Takes the record at `bytes` apart without asking its crc: false if its
- * sizes are impossible.  For whoever checks it afterwards.
- */
-bool ki_record_peek(const uint8_t *bytes, uint64_t room, ki_record *record);
-
-/* Does the crc of a record that was peeked at match? */
-static inline bool
-ki_record_is_whole(const uint8_t *bytes, const ki_record *record,
-                   uint32_t seed)
-{
-    return ki_crc32c(seed, bytes + 4, record->span - 4) ==
-           ki_load_le32(bytes);
-}
-
 /* The span that the head at `bytes` claims, or 0 if it cannot be one. */
 static inline uint32_t
 ki_record_claim(const uint8_t *bytes, uint64_t room)
@@ -148,6 +133,59 @@ ki_record_claim(const uint8_t *bytes, uint64_t room)
     }
     span = (size + (KI_RECORD_ALIGN - 1)) & ~(KI_RECORD_ALIGN - 1);
     return span <= room ? span : 0;
+}
+
+/* ki_record_peek() for a key whose size does not fit the head. */
+bool ki_record_peek_long(const uint8_t *bytes, uint32_t size,
+                         ki_record *record);
+
+/*
+ * Takes the record at `bytes` apart without asking its crc: false if its
+ * sizes are impossible.  For whoever checks it afterwards.
+ */
+static inline bool
+ki_record_peek(const uint8_t *bytes, uint64_t room, ki_record *record)
+{
+    const uint32_t span = ki_record_claim(bytes, room);
+    uint64_t where;
+    uint32_t size;
+
+    if (span == 0) {
+        return false;
+    }
+    // Another process may be changing the file under us: the size is read
+    // again here, so it is bounded again, by the span.
+    size = ki_load_le32(bytes + 4);
+    where = ki_load_le64(bytes + 12);
+    record->op = bytes[8] & 0x7f;
+    record->more = (bytes[8] & KI_OP_MORE) != 0;
+    record->tag = bytes[9];
+    record->ksize = ki_load_le16(bytes + 10);
+    record->coll = (uint32_t)(where & KI_COLL_MAX);
+    record->slot = where >> 24;
+    record->span = span;
+    if (size > span || size < KI_RECORD_HEAD) {
+        return false;
+    }
+    if (record->ksize == KI_KSIZE_LONG) {
+        return ki_record_peek_long(bytes, size, record);
+    }
+    if (record->ksize > size - KI_RECORD_HEAD) {
+        return false;
+    }
+    record->key = bytes + KI_RECORD_HEAD;
+    record->value = record->key + record->ksize;
+    record->vsize = size - KI_RECORD_HEAD - record->ksize;
+    return true;
+}
+
+/* Does the crc of a record that was peeked at match? */
+static inline bool
+ki_record_is_whole(const uint8_t *bytes, const ki_record *record,
+                   uint32_t seed)
+{
+    return ki_crc32c(seed, bytes + 4, record->span - 4) ==
+           ki_load_le32(bytes);
 }
 
 #endif /* KI_LOG_RECORD_H */

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "index/idxfile.h"
+#include "index/hashidx.h"
+#include "index/slots.h"
 #include "log/reclog.h"
 #include "sample.h"
 
@@ -305,6 +306,96 @@ test_other_handles_go_over(void **state)
     kt_sample_fini(&sample);
 }
 
+/* Under an open handle: `word` at `at` must be noticed and mended. */
+static void
+notices(const kt_sample *sample, kist *k, uint64_t at, uint64_t word)
+{
+    kist_report report;
+
+    kt_damage(sample->index_path, at, &word, 8);
+    KT_OK(kist_verify(k, NULL, NULL, &report));
+    KT_CHECK(report.index_damaged && report.index_rebuilt, "word at %llu",
+             (unsigned long long)at);
+    KT_OK(kist_verify(k, NULL, NULL, &report));
+    assert_false(report.index_damaged);
+}
+
+/* The first entry of a hash with an empty word behind it in its bucket. */
+static uint64_t
+find_entry(const uint8_t *index, size_t size)
+{
+    uint64_t at;
+
+    for (at = KI_IDX_ARENA; at + 16 <= size; at += 8) {
+        uint64_t words[2];
+
+        memcpy(words, index + at, 16);
+        if (at % 64 < 56 && words[0] >> KI_HASH_TAG_SHIFT != 0 &&
+            ki_hash_is_entry(words[0]) && words[1] == KI_HASH_EMPTY) {
+            return at;
+        }
+    }
+    fail();
+    return 0;
+}
+
+/*
+ * Goal:   what does no harm yet, but would with later writes, is noticed too.
+ * Method: a live extent on a free list and in a ring, an entry twice, one
+ *         whose distance from home is wrong, a synced mark without its check
+ *         word, pairs left to be redone, a horizon ahead of the version.
+ */
+static void
+test_subtle_damage(void **state)
+{
+    kt_sample sample;
+    uint64_t word;
+    uint64_t at;
+    kist *k;
+    unsigned i;
+
+    kt_sample_make(&sample, *state);
+    KT_OK(kist_open(sample.place->path, &kt_sample_options, &k));
+    for (i = 0; i < 7; i++) {
+        size_t size;
+        uint8_t *index = kt_read_file(sample.index_path, &size);
+        const uint64_t k_class = KI_SLOTS_TABLE_CLASS - KI_CLASS_MIN;
+
+        assert_non_null(index);
+        at = find_entry(index, size);
+        memcpy(&word, index + (i < 2 ? KI_W_COLLS : at), 8);
+        free(index);
+        switch (i) {
+        case 0:
+            notices(&sample, k, KI_W_FREE_LIST + k_class * 8, word);
+            break;
+        case 1:
+            notices(&sample, k,
+                    KI_IDX_RINGS + (k_class * KI_IDX_RING_PAIRS + 60) * 16,
+                    word);
+            break;
+        case 2:
+            notices(&sample, k, at + 8, word);
+            break;
+        case 3:
+            notices(&sample, k, at, word ^ UINT64_C(1) << 40);
+            break;
+        case 4:
+            notices(&sample, k, KI_W_SYNCED, KI_LOG_BEGIN);
+            break;
+        case 5:
+            notices(&sample, k, KI_W_REDO_COUNT, 3);
+            break;
+        default:
+            notices(&sample, k, KI_W_HORIZON, UINT64_C(1) << 40);
+            break;
+        }
+    }
+    KT_OK(kist_close(k));
+    kt_sample_holds(&sample, "after all");
+    kt_sample_fini(&sample);
+}
+
 int
 main(void)
 {
@@ -313,6 +404,7 @@ main(void)
         KT_TEST(test_every_byte_of_the_log),
         KT_TEST(test_others_stay_readable),
         KT_TEST(test_every_word_of_the_index),
+        KT_TEST(test_subtle_damage),
         KT_TEST(test_other_handles_go_over),
     };
 
