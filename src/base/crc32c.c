@@ -84,10 +84,15 @@ step8(uint32_t remainder, uint64_t word)
 STEP
 steps8(uint32_t remainder, const uint8_t *data, size_t size)
 {
-    const uint8_t *end = data + size;
     uint64_t r = remainder;
 
-    for (; data != end; data += 8) {
+    for (; size >= 32; data += 32, size -= 32) {
+        r = _mm_crc32_u64(r, ki_load_le64(data));
+        r = _mm_crc32_u64(r, ki_load_le64(data + 8));
+        r = _mm_crc32_u64(r, ki_load_le64(data + 16));
+        r = _mm_crc32_u64(r, ki_load_le64(data + 24));
+    }
+    for (; size > 0; data += 8, size -= 8) {
         r = _mm_crc32_u64(r, ki_load_le64(data));
     }
     return (uint32_t)r;

@@ -97,7 +97,7 @@ KIST_NODISCARD kist_status ki_enter_slowly(kist *k, ki_gen **gen);
  * Enters the kist: until ki_leave() the generation stays.  CLOSED, FORKED, or
  * what opening a new generation answers.
  */
-KIST_NODISCARD static inline kist_status
+KIST_NODISCARD static inline __attribute__((always_inline)) kist_status
 ki_enter(kist *k, ki_gen **gen)
 {
     ki_gen *now = atomic_load_explicit(&k->gen, memory_order_acquire);

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "codec/klass.h"
 #include "codec/scalar.h"
+#include "coll/lookup.h"
 #include "coll/seq.h"
 #include "index/hashidx.h"
 #include "index/slots.h"

@@ -7,6 +7,7 @@
 #include "codec/klass.h"
 #include "coll/coll.h"
 #include "coll/keyed.h"
+#include "coll/lookup.h"
 #include "coll/many.h"
 #include "coll/writer.h"
 #include "index/hashidx.h"

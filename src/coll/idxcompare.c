@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "coll/coll.h"
 #include "coll/keyed.h"
+#include "coll/lookup.h"
 #include "coll/seq.h"
 #include "index/hashidx.h"
 #include "index/ordertree.h"

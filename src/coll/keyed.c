@@ -3,34 +3,15 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "coll/lookup.h"
 #include "index/hashidx.h"
 #include "index/slots.h"
 
 static bool
 key_is(const ki_record *record, uint32_t id, const ki_key *key)
 {
-    const uint8_t *a = record->key;
-    const uint8_t *b = key->data;
-    size_t left = key->size;
-
-    if (record->ksize != key->size || record->coll != id) {
-        return false;
-    }
-    // Keys are short: most are done before memcmp() would have begun.
-    for (; left >= 8; left -= 8, a += 8, b += 8) {
-        if (ki_load_le64(a) != ki_load_le64(b)) {
-            return false;
-        }
-        if (left > 64) {
-            return memcmp(a, b, left) == 0;
-        }
-    }
-    for (; left > 0; left--, a++, b++) {
-        if (*a != *b) {
-            return false;
-        }
-    }
-    return true;
+    return record->ksize == key->size && record->coll == id &&
+           ki_bytes_are(record->key, key->data, key->size);
 }
 
 /*
@@ -99,17 +80,17 @@ find_in_batch(const ki_gen *gen, const ki_tx *own, uint64_t header,
 }
 
 kist_status
-ki_keyed_find(const ki_gen *gen, const ki_tx *own, uint64_t header,
-              const ki_key *key, bool checked, ki_found *found)
+ki_keyed_find_slowly(const ki_gen *gen, const ki_tx *own, uint64_t header,
+                     const ki_key *key, bool checked, ki_found *found)
 {
     if (KI_UNLIKELY(own != NULL)) {
         return find_in_batch(gen, own, header, key, checked, found);
     }
     for (;;) {
         const uint64_t version = ki_view_begin(&gen->idx);
-        const kist_status status = find_once(gen, NULL, header, key, checked,
-                                             found);
+        kist_status status;
 
+        status = find_once(gen, NULL, header, key, checked, found);
         if (KI_LIKELY(ki_view_held(&gen->idx, version))) {
             return status != KIST_ERR_NOTFOUND ? status : ki_not_found(gen);
         }

@@ -46,11 +46,15 @@ ki_keyed_at(const ki_gen *gen, const ki_tx *own, uint64_t header, unsigned what)
 /*
  * Looks a key up.  With `checked` the record's crc has been asked, so its
  * value may be handed out; without, only its key is known to be right.
- * NOTFOUND (no detail), CORRUPT, KI_AGAIN.
+ * NOTFOUND (no detail), CORRUPT, KI_AGAIN.  Most callers want
+ * ki_keyed_find() of lookup.h, which tries the short way first.
  */
-KIST_NODISCARD kist_status ki_keyed_find(const ki_gen *gen, const ki_tx *own,
-                                         uint64_t header, const ki_key *key,
-                                         bool checked, ki_found *found);
+KIST_NODISCARD kist_status ki_keyed_find_slowly(const ki_gen *gen,
+                                                const ki_tx *own,
+                                                uint64_t header,
+                                                const ki_key *key,
+                                                bool checked,
+                                                ki_found *found);
 
 /* The record in slot `i`: NOTFOUND for a hole, CORRUPT, KI_AGAIN. */
 KIST_NODISCARD kist_status ki_keyed_in_slot(const ki_gen *gen,

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "coll/coll.h"
 #include "coll/keyed.h"
+#include "coll/lookup.h"
 #include "coll/writer.h"
 
 kist_status

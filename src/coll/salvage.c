@@ -1,3 +1,4 @@
+#include "coll/lookup.h"
 #include "coll/salvage.h"
 
 #include <stdio.h>

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "coll/coll.h"
 #include "coll/listview.h"
+#include "coll/lookup.h"
 #include "coll/seq.h"
 #include "coll/setrecord.h"
 #include "index/slots.h"

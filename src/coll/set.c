@@ -8,6 +8,7 @@
 #include "codec/member.h"
 #include "coll/coll.h"
 #include "coll/keyed.h"
+#include "coll/lookup.h"
 #include "coll/setrecord.h"
 #include "coll/writer.h"
 #include "kist/dict.h"

@@ -288,6 +288,67 @@ ki_probe_next(ki_probe *probe, uint64_t *word, uint64_t *address)
     }
 }
 
+/* What the home bucket says of a hash. */
+typedef enum ki_home {
+    KI_HOME_UNSURE, /* begin a probe */
+    KI_HOME_NONE,   /* it is not there */
+    KI_HOME_ONE     /* one word fits */
+} ki_home;
+
+/*
+ * The common case of a lookup, kept short: the home bucket has one fitting
+ * word, which is set in *word, or none and an empty one.
+ */
+static inline __attribute__((always_inline)) ki_home
+ki_hash_at_home(const ki_idx *idx, uint64_t root, uint64_t hash,
+                uint64_t *word, uint64_t *address)
+{
+#ifdef KI_HASH_SSE2
+    const uint32_t depth = (uint32_t)(root & 0xff);
+    const uint64_t end = ki_word_load(idx, KI_W_SIZE);
+    const uint64_t at = (root & ~UINT64_C(0xff)) +
+                        ((hash >> 1 >> ((63 - depth) & 63)) << 3);
+    uint64_t entry;
+    uint64_t bucket;
+    ki_bucket_look low;
+    ki_bucket_look high;
+    uint32_t matches;
+
+    // One bound for both maps: the file never outgrows the address space
+    // unless another process has made it grow, which is the slow way's.
+    if (KI_UNLIKELY(depth > KI_HASH_DEPTH_MAX || end > idx->limit ||
+                    at + 8 > end)) {
+        return KI_HOME_UNSURE;
+    }
+    entry = ki_word_load(idx, at);
+    bucket = (entry & ~UINT64_C(0xff)) +
+             (hash & (ki_hash_buckets(entry) - 1)) * 64;
+    if (KI_UNLIKELY(entry < KI_IDX_ARENA || bucket >= end - 64)) {
+        return KI_HOME_UNSURE;
+    }
+    low = ki_bucket_four(idx, bucket, hash >> KI_HASH_TAG_SHIFT);
+    high = ki_bucket_four(idx, bucket + 32, hash >> KI_HASH_TAG_SHIFT);
+    matches = low.matches | high.matches << 4;
+    if (matches == 0) {
+        return (low.empty | high.empty) != 0 && (low.zero | high.zero) == 0
+                   ? KI_HOME_NONE
+                   : KI_HOME_UNSURE;
+    }
+    *address = bucket + (uint64_t)__builtin_ctz(matches) * 8;
+    *word = ki_word_load(idx, *address);
+    return (matches & (matches - 1)) == 0 && ki_hash_is_entry(*word)
+               ? KI_HOME_ONE
+               : KI_HOME_UNSURE;
+#else
+    (void)idx;
+    (void)root;
+    (void)hash;
+    (void)word;
+    (void)address;
+    return KI_HOME_UNSURE;
+#endif
+}
+
 /* --- changing -------------------------------------------------------------- */
 
 /* Gives the hash of the key of the record at `offset`; CORRUPT. */

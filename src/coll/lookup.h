@@ -1,0 +1,124 @@
+/*
+ * lookup.h - the short way from a key to its record.
+ *
+ * A get waits for memory twice, for the bucket and for the record.  While it
+ * waits, the processor goes on with what follows, so if the whole call is
+ * short enough the waits of one get and the next overlap: that is worth more
+ * than any single instruction here.  So the common case (the key's home
+ * bucket has exactly one fitting word, and its record is the key's; or no
+ * fitting word and an empty one) is written out, and everything else, damage
+ * included, is left to ki_keyed_find_slowly().
+ *
+ * Layer    coll.
+ * Threads  as keyed.h.
+ */
+#ifndef KI_COLL_LOOKUP_H
+#define KI_COLL_LOOKUP_H
+
+#include <string.h>
+
+#include "coll/keyed.h"
+#include "index/hashidx.h"
+
+#define KI_ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* Keys are short: most are done before memcmp() would have begun. */
+KI_ALWAYS_INLINE bool
+ki_bytes_are(const uint8_t *a, const uint8_t *b, size_t left)
+{
+    for (; left >= 8; left -= 8, a += 8, b += 8) {
+        if (ki_load_le64(a) != ki_load_le64(b)) {
+            return false;
+        }
+        if (left > 64) {
+            return memcmp(a, b, left) == 0;
+        }
+    }
+    for (; left > 0; left--, a++, b++) {
+        if (*a != *b) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Is the record that found->word points to the key's?  False also where that
+ * cannot be said so shortly.
+ */
+KI_ALWAYS_INLINE bool
+ki_keyed_is_it(const ki_gen *gen, uint32_t id, const ki_key *key, bool checked,
+      ki_found *found)
+{
+    const uint64_t end = ki_log_end(gen);
+    const uint64_t offset = ki_hash_offset(found->word);
+    const uint8_t *bytes = gen->log.base + offset;
+    const uint64_t expected = (uint64_t)key->size | (uint64_t)id << 16;
+    uint64_t head;
+    uint32_t size;
+    uint32_t span;
+
+    if (KI_UNLIKELY(offset + KI_RECORD_HEAD + 4 > end ||
+                    key->size >= KI_KSIZE_LONG)) {
+        return false;
+    }
+    __builtin_prefetch(bytes + 64);
+    __builtin_prefetch(bytes + 128);
+    size = ki_load_le32(bytes + 4);
+    head = ki_load_le64(bytes + 8);
+    span = (size + (KI_RECORD_ALIGN - 1)) & ~(KI_RECORD_ALIGN - 1);
+    if (KI_UNLIKELY((head >> 16 & 0xffffffffff) != expected ||
+                    size < KI_RECORD_HEAD + key->size ||
+                    size > KI_RECORD_SIZE_MAX || span > end - offset ||
+                    !ki_bytes_are(bytes + KI_RECORD_HEAD, key->data,
+                               key->size))) {
+        return false;
+    }
+    if (checked && KI_UNLIKELY(ki_crc32c(ki_record_seed(gen->log.salt, offset),
+                                         bytes + 4, span - 4) !=
+                               ki_load_le32(bytes))) {
+        return false;
+    }
+    found->offset = offset;
+    found->record.op = (uint8_t)(head & 0x7f);
+    found->record.tag = (uint8_t)(head >> 8);
+    found->record.slot = ki_load_le64(bytes + 12) >> 24;
+    found->record.coll = id;
+    found->record.span = span;
+    found->record.ksize = (uint32_t)key->size;
+    found->record.key = bytes + KI_RECORD_HEAD;
+    found->record.value = bytes + KI_RECORD_HEAD + key->size;
+    found->record.vsize = size - KI_RECORD_HEAD - (uint32_t)key->size;
+    return true;
+}
+
+/* As ki_keyed_find_slowly(). */
+KIST_NODISCARD KI_ALWAYS_INLINE kist_status
+ki_keyed_find(const ki_gen *gen, const ki_tx *own, uint64_t header,
+              const ki_key *key, bool checked, ki_found *found)
+{
+    const ki_idx *idx = &gen->idx;
+    const uint64_t version = ki_view_begin(idx);
+
+    if (KI_LIKELY(own == NULL)) {
+        const uint64_t root = ki_word_load(idx, header + KI_C_HASH);
+        const uint32_t id = (uint32_t)(ki_word_load(idx,
+                                                    header + KI_C_ABOUT) >>
+                                       32);
+        const ki_home home = ki_hash_at_home(idx, root, key->hash,
+                                             &found->word, &found->address);
+
+        if (KI_LIKELY(home == KI_HOME_ONE)) {
+            if (KI_LIKELY(ki_keyed_is_it(gen, id, key, checked, found) &&
+                          ki_view_held(idx, version))) {
+                return KIST_OK;
+            }
+        }
+        else if (home == KI_HOME_NONE && ki_view_held(idx, version)) {
+            return ki_not_found(gen);
+        }
+    }
+    return ki_keyed_find_slowly(gen, own, header, key, checked, found);
+}
+
+#endif /* KI_COLL_LOOKUP_H */
