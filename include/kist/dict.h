@@ -42,8 +42,7 @@ KIST_NODISCARD kist_status kist_dict_get(kist_dict *dict, kist_slice key,
                                          kist_value *value);
 
 /* KIST_OK if `key` is there, NOTFOUND if not. */
-KIST_NODISCARD kist_status kist_dict_contains(kist_dict *dict,
-                                              kist_slice key);
+KIST_NODISCARD kist_status kist_dict_contains(kist_dict *dict, kist_slice key);
 
 /*
  * Sets `key` to `value`.  TYPE, OVERFLOW or TOOBIG: nothing is written.

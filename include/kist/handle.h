@@ -119,15 +119,15 @@ typedef bool (*kist_progress)(void *context, uint64_t done, uint64_t total);
  * in the log, or UINT64_MAX.
  */
 typedef struct kist_report {
-    uint64_t records;        /* whole records read */
-    uint64_t live;           /* of them live */
-    uint64_t bytes;          /* bytes of log read */
-    uint64_t damaged_runs;   /* runs of bytes that are no record */
+    uint64_t records;      /* whole records read */
+    uint64_t live;         /* of them live */
+    uint64_t bytes;        /* bytes of log read */
+    uint64_t damaged_runs; /* runs of bytes that are no record */
     uint64_t damaged_bytes;
     uint64_t damaged_offset;
-    uint64_t torn_bytes;     /* an unfinished tail that open cuts off */
-    bool index_damaged;      /* the index disagreed with the log */
-    bool index_rebuilt;      /* and was made anew */
+    uint64_t torn_bytes; /* an unfinished tail that open cuts off */
+    bool index_damaged;  /* the index disagreed with the log */
+    bool index_rebuilt;  /* and was made anew */
 } kist_report;
 
 /*

@@ -24,10 +24,10 @@ typedef struct kist_metrics {
     uint64_t live_records;
     uint64_t dead_records;
     uint64_t collections;
-    uint64_t synced_bytes;  /* of log: known to survive a power cut */
-    uint64_t generation;    /* grows with each compaction */
-    bool clean_shutdown;    /* the last close before this open was clean */
-    bool index_was_rebuilt; /* by this open */
+    uint64_t synced_bytes;      /* of log: known to survive a power cut */
+    uint64_t generation;        /* grows with each compaction */
+    bool clean_shutdown;        /* the last close before this open was clean */
+    bool index_was_rebuilt;     /* by this open */
     uint64_t recovered_records; /* read from the log by this open */
     uint64_t torn_bytes_cut;    /* from the tail by this open */
 } kist_metrics;

@@ -46,8 +46,7 @@ bool kist_value_equal(const kist_value *a, const kist_value *b);
  * TYPE if the two cannot be ordered.
  */
 KIST_NODISCARD kist_status kist_value_compare(const kist_value *a,
-                                              const kist_value *b,
-                                              int *order);
+                                              const kist_value *b, int *order);
 
 #ifdef __cplusplus
 }

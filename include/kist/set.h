@@ -31,8 +31,7 @@ KIST_NODISCARD kist_status kist_set_count(kist_set *set, uint64_t *count);
  * KIST_DICT and KIST_SET values cannot be members: TYPE.
  */
 KIST_NODISCARD kist_status kist_set_add(kist_set *set,
-                                        const kist_value *member,
-                                        bool *added);
+                                        const kist_value *member, bool *added);
 
 /* KIST_OK if `member` is there, NOTFOUND if not. */
 KIST_NODISCARD kist_status kist_set_contains(kist_set *set,

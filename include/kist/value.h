@@ -27,31 +27,31 @@ extern "C" {
  * INT128 collections take KIST_INT, and INT128 KIST_BIGINT too).
  */
 typedef enum kist_type {
-    KIST_ANY = 0,       /* collections only: heterogeneous */
+    KIST_ANY = 0, /* collections only: heterogeneous */
     KIST_NULL = 1,
-    KIST_BOOL = 2,      /* as.boolean */
-    KIST_INT = 3,       /* as.integer: 64 bits */
-    KIST_FLOAT = 4,     /* as.real: IEEE 754 double */
-    KIST_TEXT = 5,      /* as.bytes: UTF-8 (lone surrogates allowed) */
-    KIST_BYTES = 6,     /* as.bytes */
-    KIST_BIGINT = 7,    /* as.bytes: two's complement, little-endian, minimal,
-                           and always outside the range of KIST_INT */
-    KIST_TUPLE = 8,     /* as.bytes: packed items, see pack.h */
-    KIST_LIST = 9,      /* as.bytes: packed items */
-    KIST_DICT = 10,     /* as.bytes: packed key, value, key, value ... */
-    KIST_SET = 11,      /* as.bytes: packed items */
+    KIST_BOOL = 2,       /* as.boolean */
+    KIST_INT = 3,        /* as.integer: 64 bits */
+    KIST_FLOAT = 4,      /* as.real: IEEE 754 double */
+    KIST_TEXT = 5,       /* as.bytes: UTF-8 (lone surrogates allowed) */
+    KIST_BYTES = 6,      /* as.bytes */
+    KIST_BIGINT = 7,     /* as.bytes: two's complement, little-endian, minimal,
+                            and always outside the range of KIST_INT */
+    KIST_TUPLE = 8,      /* as.bytes: packed items, see pack.h */
+    KIST_LIST = 9,       /* as.bytes: packed items */
+    KIST_DICT = 10,      /* as.bytes: packed key, value, key, value ... */
+    KIST_SET = 11,       /* as.bytes: packed items */
     KIST_FROZENSET = 12, /* as.bytes: packed items */
-    KIST_JSON = 13,     /* as.bytes: compact UTF-8 JSON text */
-    KIST_DATETIME = 14, /* as.bytes: text, ISO 8601 */
-    KIST_DATE = 15,     /* as.bytes: text, ISO 8601 */
-    KIST_TIME = 16,     /* as.bytes: text, ISO 8601 */
+    KIST_JSON = 13,      /* as.bytes: compact UTF-8 JSON text */
+    KIST_DATETIME = 14,  /* as.bytes: text, ISO 8601 */
+    KIST_DATE = 15,      /* as.bytes: text, ISO 8601 */
+    KIST_TIME = 16,      /* as.bytes: text, ISO 8601 */
     KIST_TIMEDELTA = 17, /* as.bytes: packed days, seconds, microseconds */
-    KIST_DECIMAL = 18,  /* as.bytes: text */
-    KIST_UUID = 19,     /* as.bytes: 16 bytes */
-    KIST_COMPLEX = 20,  /* as.bytes: two little-endian doubles */
-    KIST_REF = 21,      /* as.bytes: a reference to another collection */
-    KIST_INT32 = 32,    /* collections only: KIST_INT in 32 bits */
-    KIST_INT128 = 33    /* collections only: KIST_INT or BIGINT, 128 bits */
+    KIST_DECIMAL = 18,   /* as.bytes: text */
+    KIST_UUID = 19,      /* as.bytes: 16 bytes */
+    KIST_COMPLEX = 20,   /* as.bytes: two little-endian doubles */
+    KIST_REF = 21,       /* as.bytes: a reference to another collection */
+    KIST_INT32 = 32,     /* collections only: KIST_INT in 32 bits */
+    KIST_INT128 = 33     /* collections only: KIST_INT or BIGINT, 128 bits */
 } kist_type;
 
 typedef struct kist_value {

@@ -258,8 +258,7 @@ update_long(uint32_t remainder, const uint8_t **data, size_t *size)
         *data += 3 * BLOCK_LONG;
     }
     for (; *size >= 3 * BLOCK_SHORT; *size -= 3 * BLOCK_SHORT) {
-        remainder = update_three(remainder, *data, BLOCK_SHORT,
-                                 &shifts_short);
+        remainder = update_three(remainder, *data, BLOCK_SHORT, &shifts_short);
         *data += 3 * BLOCK_SHORT;
     }
     return remainder;

@@ -7,12 +7,14 @@
 #include "base/fail.h"
 #include "coll/batch.h"
 #include "coll/durable.h"
+#include "coll/filepair.h"
 #include "os/file.h"
 
 #define RESERVE_DEFAULT (UINT64_C(64) << 30)
 #define LOCK_TIMEOUT_MS 60000u
 
-/* --- damage ----------------------------------------------------------------------- */
+/* --- damage
+ * ----------------------------------------------------------------------- */
 
 kist_status
 ki_bad_record(const ki_gen *gen, uint64_t offset)
@@ -47,7 +49,8 @@ ki_bad_index_of(const ki_idx *idx, uint64_t address)
                        : "index word (kist verify rebuilds it)");
 }
 
-/* --- references -------------------------------------------------------------------- */
+/* --- references
+ * -------------------------------------------------------------------- */
 
 void
 ki_chest_hold(kist *k)
@@ -75,7 +78,8 @@ ki_chest_want(kist *k, uint64_t reserve)
     }
 }
 
-/* --- entering ------------------------------------------------------------------------ */
+/* --- entering
+ * ------------------------------------------------------------------------ */
 
 kist_status
 ki_enter_slowly(kist *k, ki_gen **gen)
@@ -189,35 +193,8 @@ out:
     return status;
 }
 
-/* --- open and close ------------------------------------------------------------------- */
-
-static bool
-ends_with(const char *text, const char *end)
-{
-    const size_t size = strlen(text);
-    const size_t end_size = strlen(end);
-
-    return size > end_size && strcmp(text + size - end_size, end) == 0;
-}
-
-/* PATH.kist and PATH.kistx from either spelling. */
-static kist_status
-set_paths(kist *k, const char *path)
-{
-    const size_t size = strlen(path);
-    const size_t base = ends_with(path, ".kist") ? size - 5 : size;
-
-    k->log_path = ki_calloc(1, base + 6);
-    k->index_path = ki_calloc(1, base + 7);
-    if (k->log_path == NULL || k->index_path == NULL) {
-        return KI_FAIL(KIST_ERR_NOMEM, path, KI_NO_OFFSET, "path");
-    }
-    memcpy(k->log_path, path, base);
-    memcpy(k->log_path + base, ".kist", 6);
-    memcpy(k->index_path, path, base);
-    memcpy(k->index_path + base, ".kistx", 7);
-    return KIST_OK;
-}
+/* --- open and close
+ * ------------------------------------------------------------------- */
 
 static kist_status
 check_options(const char *path, const kist_options *o)
@@ -262,7 +239,7 @@ open_it(kist *k, const char *path, const kist_options *options)
     atomic_init(&k->reserve, k->options.map_reserve != 0
                                  ? k->options.map_reserve
                                  : RESERVE_DEFAULT);
-    status = set_paths(k, path);
+    status = ki_filepair_paths(path, &k->log_path, &k->index_path);
     if (status == KIST_OK && ki_inflight_self == NULL) {
         status = ki_inflight_register();
     }

@@ -43,19 +43,19 @@
 typedef struct ki_writer {
     ki_tx tx;
     ki_gen *gen;
-    uint64_t tail;   /* where the next record goes */
-    uint64_t begun;  /* tail when the lock was taken */
-    uint64_t op_tail;  /* batch: tail, pairs and frees before this call */
+    uint64_t tail;    /* where the next record goes */
+    uint64_t begun;   /* tail when the lock was taken */
+    uint64_t op_tail; /* batch: tail, pairs and frees before this call */
     size_t op_pairs;
     size_t op_freed;
     uint64_t wanted; /* with KI_AGAIN: address space that would do */
     kist_durability durability;
-    bool batch;      /* records are part of one batch */
+    bool batch; /* records are part of one batch */
 } ki_writer;
 
 struct kist {
-    _Atomic(ki_gen *) gen;       /* NULL: closed */
-    uint32_t forks;              /* ki_inflight_forks at open */
+    _Atomic(ki_gen *) gen; /* NULL: closed */
+    uint32_t forks;        /* ki_inflight_forks at open */
     kist_options options;
     char *log_path;              /* owned */
     char *index_path;            /* owned */
@@ -73,11 +73,11 @@ typedef struct ki_coll {
     kist *k;
     kist_kind kind;
     kist_type type;
-    uint32_t id;                   /* in the bound generation */
+    uint32_t id;            /* in the bound generation */
     _Atomic uint64_t bound; /* serial of the generation these belong to */
     _Atomic uint64_t header;
     _Atomic uint64_t serial;
-    kist_slice name;               /* owned bytes */
+    kist_slice name; /* owned bytes */
 } ki_coll;
 
 struct kist_dict {
@@ -104,12 +104,11 @@ ki_enter(kist *k, ki_gen **gen)
 
     if (KI_LIKELY(ki_inflight_self != NULL && now != NULL)) {
         ki_inflight_enter(now);
-        if (KI_LIKELY(atomic_load_explicit(&k->gen, memory_order_acquire) ==
-                          now &&
-                      k->forks == atomic_load_explicit(&ki_inflight_forks,
-                                                       memory_order_relaxed) &&
-                      now->shared &&
-                      ki_word_load(&now->idx, KI_W_STALE) == 0)) {
+        if (KI_LIKELY(
+                atomic_load_explicit(&k->gen, memory_order_acquire) == now &&
+                k->forks == atomic_load_explicit(&ki_inflight_forks,
+                                                 memory_order_relaxed) &&
+                now->shared && ki_word_load(&now->idx, KI_W_STALE) == 0)) {
             *gen = now;
             return KIST_OK;
         }

@@ -27,7 +27,8 @@ kist_kind_name(kist_kind kind)
     }
 }
 
-/* --- words and records --------------------------------------------------------- */
+/* --- words and records
+ * --------------------------------------------------------- */
 
 bool
 ki_descriptor_load(const ki_record *record, kist_kind *kind, kist_type *type)
@@ -118,8 +119,7 @@ ki_coll_death(ki_tx *tx, uint64_t header, uint64_t table_at)
 {
     ki_tx_store(tx, table_at, KI_SLOT_HOLE);
     ki_tx_store(tx, header + KI_C_SERIAL, 0);
-    if (ki_about_kind(ki_tx_load(tx, header + KI_C_ABOUT)) ==
-        KIST_KIND_LIST) {
+    if (ki_about_kind(ki_tx_load(tx, header + KI_C_ABOUT)) == KIST_KIND_LIST) {
         ki_seq_clear(tx, header);
     }
     else {
@@ -128,7 +128,8 @@ ki_coll_death(ki_tx *tx, uint64_t header, uint64_t table_at)
     ki_tx_free(tx, header, KI_CLASS_MIN);
 }
 
-/* --- finding -------------------------------------------------------------------- */
+/* --- finding
+ * -------------------------------------------------------------------- */
 
 static ki_key
 name_key(const ki_gen *gen, kist_slice name)
@@ -200,7 +201,8 @@ out:
                : status;
 }
 
-/* --- creating ------------------------------------------------------------------- */
+/* --- creating
+ * ------------------------------------------------------------------- */
 
 /* Adds `name` to the catalog, unless it has appeared meanwhile. */
 static kist_status
@@ -359,7 +361,8 @@ ki_coll_close(ki_coll *c)
     }
 }
 
-/* --- the catalog to the outside ------------------------------------------------- */
+/* --- the catalog to the outside
+ * ------------------------------------------------- */
 
 static void
 describe(const ki_gen *gen, const ki_tx *own, uint64_t header,
@@ -404,16 +407,16 @@ static kist_status
 at_once(const ki_gen *gen, const ki_tx *own, uint64_t index,
         kist_coll_info *info)
 {
-    const uint64_t slots = ki_keyed_at(gen, own, KI_CATALOG_HEADER,
-                                       KI_C_SLOTS);
+    const uint64_t slots =
+        ki_keyed_at(gen, own, KI_CATALOG_HEADER, KI_C_SLOTS);
     ki_record record;
     uint64_t offset;
     uint64_t header;
     uint64_t i;
 
     for (i = 0; i < slots; i++) {
-        kist_status status = ki_keyed_in_slot(gen, own, KI_CATALOG_HEADER, i,
-                                              &offset, &record);
+        kist_status status =
+            ki_keyed_in_slot(gen, own, KI_CATALOG_HEADER, i, &offset, &record);
 
         if (status == KIST_ERR_NOTFOUND) {
             continue;
@@ -485,8 +488,8 @@ drop_once(kist *k, kist_slice name)
     if (status != KIST_OK) {
         goto out;
     }
-    table_at = ki_slots_at(&w->gen->idx, &w->tx, KI_W_COLLS,
-                           found.record.slot);
+    table_at =
+        ki_slots_at(&w->gen->idx, &w->tx, KI_W_COLLS, found.record.slot);
     ki_keyed_delete(&w->tx, KI_CATALOG_HEADER, &found);
     ki_coll_death(&w->tx, header, table_at);
 

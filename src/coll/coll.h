@@ -13,7 +13,8 @@
 
 #define KI_NAME_SIZE_MAX 1024u
 
-/* Finds the header by name, where the handle is bound to another generation. */
+/* Finds the header by name, where the handle is bound to another generation.
+ */
 KIST_NODISCARD kist_status ki_coll_bind_slowly(ki_coll *c, ki_gen *gen,
                                                const ki_tx *own,
                                                uint64_t *header);
@@ -27,10 +28,10 @@ ki_coll_bind(ki_coll *c, ki_gen *gen, const ki_tx *own, uint64_t *header)
 {
     if (KI_LIKELY(atomic_load_explicit(&c->bound, memory_order_acquire) ==
                   gen->serial)) {
-        const uint64_t at = atomic_load_explicit(&c->header,
-                                                 memory_order_acquire);
-        const uint64_t serial = atomic_load_explicit(&c->serial,
-                                                     memory_order_acquire);
+        const uint64_t at =
+            atomic_load_explicit(&c->header, memory_order_acquire);
+        const uint64_t serial =
+            atomic_load_explicit(&c->serial, memory_order_acquire);
 
         if (KI_LIKELY(atomic_load_explicit(&c->bound, memory_order_acquire) ==
                           gen->serial &&
@@ -120,7 +121,8 @@ KIST_NODISCARD kist_status ki_coll_value(const ki_gen *gen, uint64_t offset,
 bool ki_coll_inline_bytes(kist_type type, uint64_t word, uint8_t bytes[8],
                           ki_record *record);
 
-/* --- what dict and set do alike -------------------------------------------- */
+/* --- what dict and set do alike --------------------------------------------
+ */
 
 /* What the writer reads through: its own words if it is in a batch. */
 static inline const ki_tx *

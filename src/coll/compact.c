@@ -11,20 +11,21 @@
 #include "os/file.h"
 #include "os/filelock.h"
 
-#define PIECE       (UINT64_C(4) << 20) /* written and reported at once */
-#define DUE_STEP    (UINT64_C(64) << 10)
-#define DUE_MIN     UINT64_C(4096)
+#define PIECE    (UINT64_C(4) << 20) /* written and reported at once */
+#define DUE_STEP (UINT64_C(64) << 10)
+#define DUE_MIN  UINT64_C(4096)
 
-/* --- copying ------------------------------------------------------------------------- */
+/* --- copying
+ * ------------------------------------------------------------------------- */
 
 typedef struct copier {
     const ki_gen *from;
     ki_reclog *to;
-    uint8_t *buffer;     /* PIECE bytes */
+    uint8_t *buffer; /* PIECE bytes */
     uint64_t buffered;
-    uint64_t written;    /* offset in `to` of the buffer */
-    uint64_t size;       /* of the file `to` */
-    uint64_t total;      /* live bytes, about */
+    uint64_t written; /* offset in `to` of the buffer */
+    uint64_t size;    /* of the file `to` */
+    uint64_t total;   /* live bytes, about */
     kist_progress progress;
     void *context;
     kist_status status;
@@ -36,12 +37,12 @@ write_out(copier *c, const uint8_t *bytes, uint64_t size)
     const uint64_t end = c->written + size;
 
     if (c->status == KIST_OK && end + KI_LOG_SPARE > c->size) {
-        c->status = ki_reclog_grow(c->to, c->size, end + KI_LOG_SPARE,
-                                   &c->size);
+        c->status =
+            ki_reclog_grow(c->to, c->size, end + KI_LOG_SPARE, &c->size);
     }
     if (c->status == KIST_OK && size > 0) {
-        c->status = ki_file_write_at(c->to->fd, c->to->path, c->written,
-                                     bytes, (size_t)size);
+        c->status = ki_file_write_at(c->to->fd, c->to->path, c->written, bytes,
+                                     (size_t)size);
     }
     c->written = end;
 }
@@ -77,8 +78,8 @@ copy_record(copier *c, const ki_record *record)
     if (span > PIECE) {
         big = ki_calloc(1, (size_t)span);
         if (big == NULL) {
-            c->status = KI_FAIL(KIST_ERR_NOMEM, c->to->path, KI_NO_OFFSET,
-                                "record");
+            c->status =
+                KI_FAIL(KIST_ERR_NOMEM, c->to->path, KI_NO_OFFSET, "record");
             return;
         }
         to = big;
@@ -106,8 +107,8 @@ copy_keyed(copier *c, uint64_t header, uint32_t id)
     ki_record record;
 
     for (i = 0; i < slots && c->status == KIST_OK; i++) {
-        const kist_status status = ki_keyed_in_slot(gen, NULL, header, i,
-                                                    &offset, &record);
+        const kist_status status =
+            ki_keyed_in_slot(gen, NULL, header, i, &offset, &record);
 
         if (status == KIST_ERR_NOTFOUND) {
             continue;
@@ -150,8 +151,8 @@ static void
 copy_list(copier *c, uint64_t header, uint32_t id)
 {
     const ki_idx *idx = &c->from->idx;
-    const kist_type type = ki_about_type(
-        ki_word_load(idx, header + KI_C_ABOUT));
+    const kist_type type =
+        ki_about_type(ki_word_load(idx, header + KI_C_ABOUT));
     const uint64_t count = ki_seq_count(idx, NULL, header);
     uint64_t words[64];
     uint64_t at = 0;
@@ -181,8 +182,8 @@ copy_collection(copier *c, uint64_t slot, uint32_t id)
     ki_record record;
     kist_status status;
 
-    status = ki_keyed_in_slot(gen, NULL, KI_CATALOG_HEADER, slot, &offset,
-                              &record);
+    status =
+        ki_keyed_in_slot(gen, NULL, KI_CATALOG_HEADER, slot, &offset, &record);
     if (status != KIST_OK || header == 0) {
         c->status = header == 0 ? ki_bad_index(gen, KI_W_COLLS) : status;
         return;
@@ -203,8 +204,8 @@ kist_status
 ki_compact_copy(const ki_gen *from, ki_reclog *to, kist_progress progress,
                 void *context, uint64_t *end)
 {
-    const uint64_t slots = ki_word_load(&from->idx,
-                                        KI_CATALOG_HEADER + KI_C_SLOTS);
+    const uint64_t slots =
+        ki_word_load(&from->idx, KI_CATALOG_HEADER + KI_C_SLOTS);
     copier c;
     uint32_t id = 0;
     uint64_t i;
@@ -241,7 +242,8 @@ ki_compact_copy(const ki_gen *from, ki_reclog *to, kist_progress progress,
     return c.status;
 }
 
-/* --- the exchange ----------------------------------------------------------------------- */
+/* --- the exchange
+ * ----------------------------------------------------------------------- */
 
 /* A generation under construction: a new log beside the old. */
 typedef struct successor {
@@ -282,10 +284,9 @@ build_successor(const kist *k, const ki_gen *old, successor *s,
     }
     memcpy(birth.uuid, old->log.uuid, sizeof(birth.uuid));
     birth.generation = old->log.generation + 1;
-    status = ki_reclog_create(&s->gen.log, s->log_build, k->options.file_mode,
-                              &birth, KI_LOG_BEGIN,
-                              ki_word_load(&old->idx, KI_W_TAIL) * 2 +
-                                  (UINT64_C(64) << 20));
+    status = ki_reclog_create(
+        &s->gen.log, s->log_build, k->options.file_mode, &birth, KI_LOG_BEGIN,
+        ki_word_load(&old->idx, KI_W_TAIL) * 2 + (UINT64_C(64) << 20));
     if (status == KIST_OK) {
         status = ki_compact_copy(old, &s->gen.log, progress, context, &end);
     }
@@ -294,9 +295,9 @@ build_successor(const kist *k, const ki_gen *old, successor *s,
     }
     if (status == KIST_OK) {
         s->gen.writable = true;
-        status = ki_gen_build_index(&s->gen, s->index_build,
-                                    k->options.file_mode,
-                                    atomic_load(&k->reserve), end, &torn);
+        status =
+            ki_gen_build_index(&s->gen, s->index_build, k->options.file_mode,
+                               atomic_load(&k->reserve), end, &torn);
     }
     if (status == KIST_OK) {
         status = ki_idx_set_alive(&s->gen.idx, &s->gen.log.id);
@@ -314,8 +315,8 @@ install(const kist *k, ki_gen *old, successor *s)
     kist_status status;
 
     // Whoever opens the new log waits until we are done.
-    status = ki_filelock_take(s->gen.log.fd, s->log_build,
-                              KI_LOCK_BYTE_OPENER, KI_LOCK_EXCLUSIVE, 0);
+    status = ki_filelock_take(s->gen.log.fd, s->log_build, KI_LOCK_BYTE_OPENER,
+                              KI_LOCK_EXCLUSIVE, 0);
     if (status == KIST_OK) {
         status = ki_file_rename(s->log_build, k->log_path, false);
     }
@@ -381,7 +382,9 @@ kist_compact(kist *k, kist_progress progress, void *context)
     return status;
 }
 
-/* --- by itself ---------------------------------------------------------------------------- */
+/* --- by itself
+ * ----------------------------------------------------------------------------
+ */
 
 /*
  * Counting dead bytes visits every collection, so it is done once for each
@@ -402,8 +405,8 @@ is_due(kist *k)
         const uint64_t step = tail / 8 > DUE_STEP ? tail / 8 : DUE_STEP;
 
         if (tail >= weighed + step || tail < weighed) {
-            const uint64_t live = ki_compact_live_bytes(gen, NULL) +
-                                  KI_LOG_BEGIN;
+            const uint64_t live =
+                ki_compact_live_bytes(gen, NULL) + KI_LOG_BEGIN;
             const uint64_t dead = tail > live ? tail - live : 0;
 
             ki_word_store(&gen->idx, KI_W_WEIGHED, tail);

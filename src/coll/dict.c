@@ -43,7 +43,8 @@ kist_dict_clear(kist_dict *dict)
     return ki_keyed_empty(&dict->coll);
 }
 
-/* --- reading ----------------------------------------------------------------------- */
+/* --- reading
+ * ----------------------------------------------------------------------- */
 
 static kist_status
 get_once(kist_dict *dict, kist_slice slice, kist_value *value)
@@ -58,8 +59,8 @@ get_once(kist_dict *dict, kist_slice slice, kist_value *value)
         return status;
     }
     key.hash = ki_hash(key.data, key.size, r.gen->log.seed);
-    status = ki_keyed_find(r.gen, r.own, r.header, &key, value != NULL,
-                           &found);
+    status =
+        ki_keyed_find(r.gen, r.own, r.header, &key, value != NULL, &found);
     if (status == KIST_OK && value != NULL) {
         status = ki_coll_value(r.gen, found.offset, &found.record, value);
     }
@@ -104,8 +105,8 @@ kist_dict_get_many(kist_dict *dict, const kist_slice *keys, size_t count,
         for (j = 0; j < n && status == KIST_OK; j++) {
             ki_found found;
 
-            status = ki_keyed_find(r.gen, r.own, r.header, &ahead[j], true,
-                                   &found);
+            status =
+                ki_keyed_find(r.gen, r.own, r.header, &ahead[j], true, &found);
             if (status == KIST_OK) {
                 status = ki_coll_value(r.gen, found.offset, &found.record,
                                        &values[i + j]);
@@ -126,7 +127,8 @@ kist_dict_get_many(kist_dict *dict, const kist_slice *keys, size_t count,
     return KIST_OK;
 }
 
-/* --- writing ------------------------------------------------------------------------- */
+/* --- writing
+ * ------------------------------------------------------------------------- */
 
 static kist_status
 check_sizes(const ki_coll *c, size_t ksize, const kist_value *value)
@@ -136,8 +138,7 @@ check_sizes(const ki_coll *c, size_t ksize, const kist_value *value)
     }
     if (KI_UNLIKELY(kist_type_has_bytes(value->type) &&
                     value->as.bytes.size > KIST_VALUE_SIZE_MAX)) {
-        return KI_FAIL(KIST_ERR_TOOBIG, c->k->log_path, KI_NO_OFFSET,
-                       "value");
+        return KI_FAIL(KIST_ERR_TOOBIG, c->k->log_path, KI_NO_OFFSET, "value");
     }
     return ki_klass_check(c->type, value);
 }
@@ -227,8 +228,8 @@ put_some(kist_dict *dict, const kist_slice *keys, const kist_value *values,
     r.own = ki_write_view(w);
     ki_look_ahead(&r, keys, n, ahead);
     for (i = 0; i < n; i++) {
-        status = ki_keyed_find(w->gen, r.own, r.header, &ahead[i], false,
-                               &old);
+        status =
+            ki_keyed_find(w->gen, r.own, r.header, &ahead[i], false, &old);
         if (status != KIST_OK && status != KIST_ERR_NOTFOUND) {
             break;
         }
@@ -275,7 +276,8 @@ kist_dict_put_many(kist_dict *dict, const kist_slice *keys,
     return KIST_OK;
 }
 
-/* --- removing ------------------------------------------------------------------------- */
+/* --- removing
+ * ------------------------------------------------------------------------- */
 
 static kist_status
 remove_once(kist_dict *dict, kist_slice slice, kist_value *value)

@@ -10,9 +10,9 @@
 #include "base/fail.h"
 #include "os/file.h"
 
-#define YIELD_NS     UINT64_C(20000)
-#define WAIT_MS      50u
-#define INTERVAL_MS  100u
+#define YIELD_NS    UINT64_C(20000)
+#define WAIT_MS     50u
+#define INTERVAL_MS 100u
 
 static kist_status
 poisoned(const ki_gen *gen)
@@ -127,7 +127,8 @@ kist_sync(kist *k)
     return status;
 }
 
-/* --- level `interval` ---------------------------------------------------------- */
+/* --- level `interval`
+ * ---------------------------------------------------------- */
 
 struct ki_syncer {
     kist *k;

@@ -16,7 +16,9 @@
 #define LOG_SIZE_NEW (UINT64_C(64) << 10)
 #define TRIES_MAX    1000u
 
-/* --- paths -------------------------------------------------------------------------- */
+/* --- paths
+ * --------------------------------------------------------------------------
+ */
 
 char *
 ki_gen_build_path(const char *path)
@@ -39,7 +41,8 @@ no_memory(const char *path)
     return KI_FAIL(KIST_ERR_NOMEM, path, KI_NO_OFFSET, "open");
 }
 
-/* --- a new pair ----------------------------------------------------------------------- */
+/* --- a new pair
+ * ----------------------------------------------------------------------- */
 
 kist_status
 ki_gen_create(const ki_place *place)
@@ -78,7 +81,9 @@ out:
     return status;
 }
 
-/* --- the index -------------------------------------------------------------------------- */
+/* --- the index
+ * --------------------------------------------------------------------------
+ */
 
 kist_status
 ki_gen_build_index(ki_gen *gen, const char *path, uint32_t file_mode,
@@ -110,8 +115,8 @@ ki_gen_build_index(ki_gen *gen, const char *path, uint32_t file_mode,
         }
         return status;
     }
-    ki_idx_set_synced(&gen->idx, synced > recovery.marked ? synced
-                                                          : recovery.marked);
+    ki_idx_set_synced(&gen->idx,
+                      synced > recovery.marked ? synced : recovery.marked);
     *torn = recovery.torn;
     gen->recovered_records = recovery.records;
     return KIST_OK;
@@ -200,9 +205,9 @@ heal_poisoned(ki_gen *gen, const ki_place *place, uint64_t synced)
                              KI_MAP_WRITE, reserve, reserve, true);
     if (status == KIST_OK) {
         gen->log.base = gen->log.read_map.base;
-        status = ki_mapping_init(&gen->log.write_map, gen->log.fd,
-                                 gen->log.path, KI_MAP_WRITE, reserve, reserve,
-                                 false);
+        status =
+            ki_mapping_init(&gen->log.write_map, gen->log.fd, gen->log.path,
+                            KI_MAP_WRITE, reserve, reserve, false);
     }
     if (status == KIST_OK) {
         status = ki_gen_rebuild(gen, place, synced);
@@ -242,14 +247,15 @@ is_sound(const ki_gen *gen)
     const uint64_t bump = ki_word_load(idx, KI_W_BUMP);
     const uint64_t horizon = ki_word_load(idx, KI_W_HORIZON);
     const uint64_t tail = ki_word_load(idx, KI_W_TAIL);
+    const uint64_t mark = ki_word_load(idx, KI_W_WRITE_MARK);
     const uint64_t log_size = ki_word_load(idx, KI_W_LOG_SIZE);
     uint64_t size;
 
     return ki_word_load(idx, KI_W_STALE) == 0 &&
-           bump <= ki_word_load(idx, KI_W_SIZE) &&
+           bump <= ki_word_load(idx, KI_W_SIZE) && bump % 256 == 0 &&
            horizon <= ki_word_load(idx, KI_W_VERSION) &&
            tail >= KI_LOG_BEGIN && tail % KI_RECORD_ALIGN == 0 &&
-           tail <= log_size &&
+           tail <= log_size && mark <= log_size &&
            ki_file_size(gen->log.fd, gen->log.path, &size) == KIST_OK &&
            tail <= size;
 }
@@ -262,6 +268,17 @@ is_clean(const ki_gen *gen)
     return ki_word_load(&gen->idx, KI_W_CLEAN) == 1 && is_sound(gen) &&
            ki_reclog_closed_end(&gen->log) == tail &&
            ki_idx_synced(&gen->idx) == tail;
+}
+
+/*
+ * A clean index that is not alive comes from another boot, or is a copy: it
+ * has been away, so its checksum is asked before it is believed.
+ */
+static bool
+is_intact(const ki_gen *gen)
+{
+    return ki_idx_is_alive(&gen->idx, &gen->log.id) ||
+           ki_idx_sum(&gen->idx) == ki_word_load(&gen->idx, KI_W_CLEAN_SUM);
 }
 
 /* A clean mark that the log contradicts: an index from another time. */
@@ -339,11 +356,11 @@ judge_alone(ki_gen *gen, const ki_place *place)
     bool behind = false;
     kist_status status;
 
-    if (gen->clean_shutdown) {
+    if (gen->clean_shutdown && is_intact(gen)) {
         return revive(gen);
     }
-    if (ki_idx_is_alive(&gen->idx, &gen->log.id) && is_sound(gen) &&
-        !is_foreign(gen)) {
+    if (!gen->clean_shutdown && ki_idx_is_alive(&gen->idx, &gen->log.id) &&
+        is_sound(gen) && !is_foreign(gen)) {
         if (ki_word_load(&gen->idx, KI_W_POISONED) != 0) {
             return heal_poisoned(gen, place, synced);
         }
@@ -369,7 +386,8 @@ judge_beside(ki_gen *gen, const ki_place *place)
     if (ki_idx_is_alive(&gen->idx, &gen->log.id) && is_sound(gen)) {
         return join(gen, place, &behind);
     }
-    return gen->clean_shutdown ? revive(gen) : KIST_ERR_NOTFOUND;
+    return gen->clean_shutdown && is_intact(gen) ? revive(gen)
+                                                 : KIST_ERR_NOTFOUND;
 }
 
 static kist_status
@@ -383,14 +401,13 @@ judge_writable(ki_gen *gen, const ki_place *place)
                               KI_LOCK_EXCLUSIVE, 0);
     alone = status == KIST_OK;
     if (!alone && status == KIST_ERR_LOCKED) {
-        status = ki_filelock_take(fd, place->log_path, KI_LOCK_BYTE_INDEX,
-                                  KI_LOCK_SHARED,
-                                  place->options->lock_timeout_ms);
+        status =
+            ki_filelock_take(fd, place->log_path, KI_LOCK_BYTE_INDEX,
+                             KI_LOCK_SHARED, place->options->lock_timeout_ms);
     }
     if (status == KIST_OK) {
-        status = ki_idx_open(&gen->idx, place->index_path, true,
-                             gen->log.uuid, gen->log.generation,
-                             place->reserve);
+        status = ki_idx_open(&gen->idx, place->index_path, true, gen->log.uuid,
+                             gen->log.generation, place->reserve);
     }
     if (status == KIST_OK) {
         gen->clean_shutdown = is_clean(gen);
@@ -416,9 +433,8 @@ borrow_index(ki_gen *gen, const ki_place *place, uint64_t *synced)
 {
     kist_status status;
 
-    status = ki_filelock_take(gen->log.fd, place->log_path,
-                              KI_LOCK_BYTE_INDEX, KI_LOCK_SHARED,
-                              place->options->lock_timeout_ms);
+    status = ki_filelock_take(gen->log.fd, place->log_path, KI_LOCK_BYTE_INDEX,
+                              KI_LOCK_SHARED, place->options->lock_timeout_ms);
     if (status != KIST_OK) {
         return status;
     }
@@ -426,8 +442,8 @@ borrow_index(ki_gen *gen, const ki_place *place, uint64_t *synced)
                          gen->log.generation, place->reserve);
     if (status == KIST_OK) {
         gen->clean_shutdown = is_clean(gen);
-        if (gen->clean_shutdown ||
-            (is_sound(gen) && !is_foreign(gen) &&
+        if ((gen->clean_shutdown && is_intact(gen)) ||
+            (!gen->clean_shutdown && is_sound(gen) && !is_foreign(gen) &&
              ki_idx_is_alive(&gen->idx, &gen->log.id))) {
             return KIST_OK;
         }
@@ -487,7 +503,9 @@ ki_gen_follow(ki_gen *gen)
     return status;
 }
 
-/* --- opening ------------------------------------------------------------------------------ */
+/* --- opening
+ * ------------------------------------------------------------------------------
+ */
 
 /* Is what we have open still what the path names? */
 static kist_status
@@ -505,8 +523,8 @@ still_there(const ki_gen *gen, const char *path, bool *there)
         status = KI_FAIL(KIST_ERR_IO, path, KI_NO_OFFSET, "statx");
     }
     else {
-        *there = id.inode == gen->log.id.inode &&
-                 id.device == gen->log.id.device;
+        *there =
+            id.inode == gen->log.id.inode && id.device == gen->log.id.device;
     }
     ki_file_close(&fd);
     return status;
@@ -519,9 +537,9 @@ take_locks(ki_gen *gen, const ki_place *place, bool alone)
     kist_status status;
 
     if (gen->writable) {
-        status = ki_filelock_take(gen->log.fd, place->log_path,
-                                  KI_LOCK_BYTE_OPENER, KI_LOCK_EXCLUSIVE,
-                                  timeout);
+        status =
+            ki_filelock_take(gen->log.fd, place->log_path, KI_LOCK_BYTE_OPENER,
+                             KI_LOCK_EXCLUSIVE, timeout);
         if (status != KIST_OK) {
             goto out;
         }
@@ -672,7 +690,9 @@ ki_gen_open(const ki_place *place, ki_gen **out)
     return KIST_OK;
 }
 
-/* --- closing -------------------------------------------------------------------------------- */
+/* --- closing
+ * --------------------------------------------------------------------------------
+ */
 
 /* The log: give the room taken ahead back, sync, and write down its end. */
 static kist_status
@@ -720,6 +740,7 @@ close_index(ki_gen *gen)
         status = ki_file_sync(gen->idx.fd, gen->idx.path);
     }
     if (status == KIST_OK) {
+        ki_word_store(&gen->idx, KI_W_CLEAN_SUM, ki_idx_sum(&gen->idx));
         ki_word_store(&gen->idx, KI_W_CLEAN, 1);
         KI_POINT("clean mark set");
         status = ki_file_sync(gen->idx.fd, gen->idx.path);

@@ -52,15 +52,15 @@ typedef struct ki_gen {
     ki_idx idx;
     ki_reclog log;
     uint64_t serial; /* no other generation of this process has it */
-    bool writable; /* may append */
-    bool shared;   /* the index is a file that others share */
+    bool writable;   /* may append */
+    bool shared;     /* the index is a file that others share */
     bool clean_shutdown;
     bool rebuilt;
     uint64_t recovered_records;
     uint64_t torn_bytes;
-    uint32_t damaged;           /* private index: the log cannot be followed */
-    pthread_mutex_t following;  /* private index: one thread catches up */
-    _Atomic uint32_t pins; /* scans whose position is meant in it */
+    uint32_t damaged;          /* private index: the log cannot be followed */
+    pthread_mutex_t following; /* private index: one thread catches up */
+    _Atomic uint32_t pins;     /* scans whose position is meant in it */
     struct ki_gen *next_retired;
 } ki_gen;
 

@@ -53,8 +53,8 @@ static inline __attribute__((always_inline)) kist_status
 find_once(const ki_gen *gen, const ki_tx *own, uint64_t header,
           const ki_key *key, bool checked, ki_found *found)
 {
-    const uint32_t id = (uint32_t)(ki_keyed_at(gen, own, header, KI_C_ABOUT) >>
-                                   32);
+    const uint32_t id =
+        (uint32_t)(ki_keyed_at(gen, own, header, KI_C_ABOUT) >> 32);
     ki_probe probe;
     kist_status status;
 
@@ -106,12 +106,11 @@ ki_keyed_in_slot(const ki_gen *gen, const ki_tx *own, uint64_t header,
 {
     for (;;) {
         const uint64_t version = ki_view_begin(&gen->idx);
-        const uint64_t at = ki_slots_at(&gen->idx, own, header + KI_C_TABLE,
-                                        i);
-        const uint64_t word = at == 0 ? 0
-                              : own == NULL
-                                  ? ki_word_load(&gen->idx, at)
-                                  : ki_tx_load(own, at);
+        const uint64_t at =
+            ki_slots_at(&gen->idx, own, header + KI_C_TABLE, i);
+        const uint64_t word = at == 0       ? 0
+                              : own == NULL ? ki_word_load(&gen->idx, at)
+                                            : ki_tx_load(own, at);
 
         if (KI_UNLIKELY(!ki_view_held(&gen->idx, version))) {
             if (!ki_view_possible(&gen->idx)) {
@@ -139,9 +138,8 @@ void
 ki_account(ki_tx *tx, uint64_t header, uint64_t bytes, bool resized)
 {
     ki_tx_store(tx, header + KI_C_BYTES, bytes);
-    ki_tx_store(
-        tx, header + KI_C_WRITES,
-        ki_writes_next(ki_tx_load(tx, header + KI_C_WRITES), resized));
+    ki_tx_store(tx, header + KI_C_WRITES,
+                ki_writes_next(ki_tx_load(tx, header + KI_C_WRITES), resized));
 }
 
 kist_status
@@ -176,8 +174,8 @@ ki_keyed_insert(ki_tx *tx, uint64_t header, const ki_vacancy *vacancy,
 kist_status
 ki_keyed_slot(const ki_tx *tx, uint64_t header, ki_found *found)
 {
-    found->slot_at = ki_slots_at(tx->idx, tx, header + KI_C_TABLE,
-                                 found->record.slot);
+    found->slot_at =
+        ki_slots_at(tx->idx, tx, header + KI_C_TABLE, found->record.slot);
     if (KI_UNLIKELY(found->slot_at == 0 ||
                     found->record.slot >=
                         ki_tx_load(tx, header + KI_C_SLOTS))) {

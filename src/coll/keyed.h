@@ -37,7 +37,8 @@ typedef struct ki_key {
 } ki_key;
 
 static inline uint64_t
-ki_keyed_at(const ki_gen *gen, const ki_tx *own, uint64_t header, unsigned what)
+ki_keyed_at(const ki_gen *gen, const ki_tx *own, uint64_t header,
+            unsigned what)
 {
     return own == NULL ? ki_word_load(&gen->idx, header + what)
                        : ki_tx_load(own, header + what);
@@ -53,8 +54,7 @@ KIST_NODISCARD kist_status ki_keyed_find_slowly(const ki_gen *gen,
                                                 const ki_tx *own,
                                                 uint64_t header,
                                                 const ki_key *key,
-                                                bool checked,
-                                                ki_found *found);
+                                                bool checked, ki_found *found);
 
 /* The record in slot `i`: NOTFOUND for a hole, CORRUPT, KI_AGAIN. */
 KIST_NODISCARD kist_status ki_keyed_in_slot(const ki_gen *gen,
@@ -83,8 +83,7 @@ typedef struct ki_vacancy {
  */
 KIST_NODISCARD kist_status ki_keyed_room(const ki_gen *gen, ki_tx *tx,
                                          uint64_t header, uint64_t hash,
-                                         uint64_t offset,
-                                         ki_vacancy *vacancy);
+                                         uint64_t offset, ki_vacancy *vacancy);
 
 /* Lists the pairs of a new key whose record of `span` bytes is at `offset`. */
 void ki_keyed_insert(ki_tx *tx, uint64_t header, const ki_vacancy *vacancy,

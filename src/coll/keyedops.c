@@ -139,9 +139,10 @@ ki_keyed_count(ki_coll *c, uint64_t *count)
             return status;
         }
         *count = ki_keyed_at(r.gen, r.own, r.header, KI_C_COUNT);
-        status = ki_read_end(c, &r, ki_mapping_is_cut(&r.gen->idx.map)
-                                        ? ki_bad_index(r.gen, r.header)
-                                        : KIST_OK);
+        status = ki_read_end(c, &r,
+                             ki_mapping_is_cut(&r.gen->idx.map)
+                                 ? ki_bad_index(r.gen, r.header)
+                                 : KIST_OK);
     } while (status == KI_AGAIN);
     return status;
 }

@@ -30,7 +30,8 @@ kist_list_type(const kist_list *list)
     return list->coll.type;
 }
 
-/* --- reading ----------------------------------------------------------------------- */
+/* --- reading
+ * ----------------------------------------------------------------------- */
 
 kist_status
 kist_list_count(kist_list *list, uint64_t *count)
@@ -70,8 +71,7 @@ ki_list_values(const ki_reader *r, kist_type type, const uint64_t *words,
         return KIST_OK;
     }
     for (i = 0; i < n && i < 16; i++) {
-        __builtin_prefetch(r->gen->log.base +
-                           (words[i] < end ? words[i] : 0));
+        __builtin_prefetch(r->gen->log.base + (words[i] < end ? words[i] : 0));
     }
     for (i = 0; i < n && status == KIST_OK; i++) {
         if (i + 16 < n && words[i + 16] < end) {
@@ -100,11 +100,9 @@ get_once(kist_list *list, uint64_t index, size_t count, kist_value *values,
         return status;
     }
     do {
-        status = ki_seq_words(&r.gen->idx, r.own, r.header, index + *got,
-                              words,
-                              count - *got < 64 ? (uint32_t)(count - *got)
-                                                : 64,
-                              &n);
+        status = ki_seq_words(
+            &r.gen->idx, r.own, r.header, index + *got, words,
+            count - *got < 64 ? (uint32_t)(count - *got) : 64, &n);
         status = status == KIST_OK
                      ? ki_list_values(&r, c->type, words, n, values + *got)
                      : ki_bad_index(r.gen, r.header);
@@ -141,7 +139,8 @@ kist_list_get(kist_list *list, uint64_t index, kist_value *value)
     return status == KIST_OK && got == 0 ? KIST_ERR_RANGE : status;
 }
 
-/* --- writing ------------------------------------------------------------------------ */
+/* --- writing
+ * ------------------------------------------------------------------------ */
 
 /*
  * One change of a list: it becomes a record, which is then applied as replay
@@ -150,11 +149,11 @@ kist_list_get(kist_list *list, uint64_t index, kist_value *value)
 typedef struct list_change {
     ki_op op;
     uint64_t index;
-    uint64_t count;            /* KI_OP_REMOVE */
-    const kist_value *value;   /* or NULL */
-    kist_slice bytes;          /* value bytes where there is no value */
-    kist_value *removed;       /* KI_OP_REMOVE of one: what it was */
-    uint64_t expected;         /* KI_OP_PERMUTE: the count it is for */
+    uint64_t count;          /* KI_OP_REMOVE */
+    const kist_value *value; /* or NULL */
+    kist_slice bytes;        /* value bytes where there is no value */
+    kist_value *removed;     /* KI_OP_REMOVE of one: what it was */
+    uint64_t expected;       /* KI_OP_PERMUTE: the count it is for */
 } list_change;
 
 /* Does the change fit the list as it is?  Sets the position of an append. */
@@ -200,8 +199,8 @@ static kist_status
 write_change(ki_writer *w, const ki_coll *c, uint64_t header,
              list_change *change)
 {
-    const uint64_t total = ki_seq_count(&w->gen->idx, ki_write_view(w),
-                                        header);
+    const uint64_t total =
+        ki_seq_count(&w->gen->idx, ki_write_view(w), header);
     uint8_t count[8];
     ki_record record;
     uint64_t offset;
@@ -209,8 +208,8 @@ write_change(ki_writer *w, const ki_coll *c, uint64_t header,
 
     status = check_change(change, total);
     if (status == KIST_OK && change->removed != NULL) {
-        status = read_removed(w, c->type, header, change->index,
-                              change->removed);
+        status =
+            read_removed(w, c->type, header, change->index, change->removed);
     }
     if (status != KIST_OK) {
         return status;
@@ -227,8 +226,8 @@ write_change(ki_writer *w, const ki_coll *c, uint64_t header,
         record.value = count;
         record.vsize = sizeof(count);
     }
-    status = ki_write_record(w, &record, change->value,
-                             change->value == NULL, &offset);
+    status = ki_write_record(w, &record, change->value, change->value == NULL,
+                             &offset);
     if (status != KIST_OK) {
         return status;
     }
@@ -272,8 +271,7 @@ check_value(const ki_coll *c, const kist_value *value)
 {
     if (KI_UNLIKELY(kist_type_has_bytes(value->type) &&
                     value->as.bytes.size > KIST_VALUE_SIZE_MAX)) {
-        return KI_FAIL(KIST_ERR_TOOBIG, c->k->log_path, KI_NO_OFFSET,
-                       "value");
+        return KI_FAIL(KIST_ERR_TOOBIG, c->k->log_path, KI_NO_OFFSET, "value");
     }
     return ki_klass_check(c->type, value);
 }
@@ -356,10 +354,8 @@ kist_list_append_many(kist_list *list, const kist_value *values, size_t count,
 kist_status
 kist_list_pop(kist_list *list, uint64_t index, kist_value *value)
 {
-    list_change change = {.op = KI_OP_REMOVE,
-                          .index = index,
-                          .count = 1,
-                          .removed = value};
+    list_change change = {
+        .op = KI_OP_REMOVE, .index = index, .count = 1, .removed = value};
 
     return change_list(list, &change);
 }
@@ -394,7 +390,8 @@ kist_list_reverse(kist_list *list)
     return change_list(list, &change);
 }
 
-/* --- permuting ------------------------------------------------------------------------ */
+/* --- permuting
+ * ------------------------------------------------------------------------ */
 
 /* True if order[] holds each of 0 .. count-1 once. */
 static kist_status

@@ -111,8 +111,8 @@ read_items(ki_writer *w, const ki_coll *c, uint64_t header, uint64_t count,
     kist_status status;
 
     while (at < count) {
-        status = ki_seq_words(&w->gen->idx, r.own, header, at, words, 64,
-                              &got);
+        status =
+            ki_seq_words(&w->gen->idx, r.own, header, at, words, 64, &got);
         if (status != KIST_OK || got == 0) {
             return ki_bad_index(w->gen, header);
         }
@@ -131,8 +131,8 @@ read_items(ki_writer *w, const ki_coll *c, uint64_t header, uint64_t count,
 static kist_status
 sort_locked(ki_writer *w, const ki_coll *c, uint64_t header, bool descending)
 {
-    const uint64_t count = ki_seq_count(&w->gen->idx, ki_write_view(w),
-                                        header);
+    const uint64_t count =
+        ki_seq_count(&w->gen->idx, ki_write_view(w), header);
     sorter s = {KIST_OK, descending};
     sort_item *items;
     sort_item *sorted;

@@ -48,7 +48,7 @@ ki_bytes_are(const uint8_t *a, const uint8_t *b, size_t left)
  */
 KI_ALWAYS_INLINE bool
 ki_keyed_is_it(const ki_gen *gen, uint32_t id, const ki_key *key, bool checked,
-      ki_found *found)
+               ki_found *found)
 {
     const uint64_t end = ki_log_end(gen);
     const uint64_t offset = ki_hash_offset(found->word);
@@ -67,16 +67,16 @@ ki_keyed_is_it(const ki_gen *gen, uint32_t id, const ki_key *key, bool checked,
     size = ki_load_le32(bytes + 4);
     head = ki_load_le64(bytes + 8);
     span = (size + (KI_RECORD_ALIGN - 1)) & ~(KI_RECORD_ALIGN - 1);
-    if (KI_UNLIKELY((head >> 16 & 0xffffffffff) != expected ||
-                    size < KI_RECORD_HEAD + key->size ||
-                    size > KI_RECORD_SIZE_MAX || span > end - offset ||
-                    !ki_bytes_are(bytes + KI_RECORD_HEAD, key->data,
-                               key->size))) {
+    if (KI_UNLIKELY(
+            (head >> 16 & 0xffffffffff) != expected ||
+            size < KI_RECORD_HEAD + key->size || size > KI_RECORD_SIZE_MAX ||
+            span > end - offset ||
+            !ki_bytes_are(bytes + KI_RECORD_HEAD, key->data, key->size))) {
         return false;
     }
-    if (checked && KI_UNLIKELY(ki_crc32c(ki_record_seed(gen->log.salt, offset),
-                                         bytes + 4, span - 4) !=
-                               ki_load_le32(bytes))) {
+    if (checked &&
+        KI_UNLIKELY(ki_crc32c(ki_record_seed(gen->log.salt, offset), bytes + 4,
+                              span - 4) != ki_load_le32(bytes))) {
         return false;
     }
     found->offset = offset;
@@ -102,9 +102,8 @@ ki_keyed_find(const ki_gen *gen, const ki_tx *own, uint64_t header,
 
     if (KI_LIKELY(own == NULL)) {
         const uint64_t root = ki_word_load(idx, header + KI_C_HASH);
-        const uint32_t id = (uint32_t)(ki_word_load(idx,
-                                                    header + KI_C_ABOUT) >>
-                                       32);
+        const uint32_t id =
+            (uint32_t)(ki_word_load(idx, header + KI_C_ABOUT) >> 32);
         const ki_home home = ki_hash_at_home(idx, root, key->hash,
                                              &found->word, &found->address);
 

@@ -9,8 +9,8 @@
 uint64_t
 ki_compact_live_bytes(const ki_gen *gen, const ki_tx *own)
 {
-    const uint64_t slots = ki_keyed_at(gen, own, KI_CATALOG_HEADER,
-                                       KI_C_SLOTS);
+    const uint64_t slots =
+        ki_keyed_at(gen, own, KI_CATALOG_HEADER, KI_C_SLOTS);
     uint64_t sum = ki_keyed_at(gen, own, KI_CATALOG_HEADER, KI_C_BYTES);
     uint64_t i;
 
@@ -28,8 +28,8 @@ ki_compact_live_bytes(const ki_gen *gen, const ki_tx *own)
 static void
 count_records(const ki_gen *gen, const ki_tx *own, kist_metrics *m)
 {
-    const uint64_t slots = ki_keyed_at(gen, own, KI_CATALOG_HEADER,
-                                       KI_C_SLOTS);
+    const uint64_t slots =
+        ki_keyed_at(gen, own, KI_CATALOG_HEADER, KI_C_SLOTS);
     uint64_t written = 0;
     uint64_t i;
 
@@ -42,8 +42,8 @@ count_records(const ki_gen *gen, const ki_tx *own, kist_metrics *m)
         }
     }
     m->collections = ki_keyed_at(gen, own, KI_CATALOG_HEADER, KI_C_COUNT);
-    m->dead_records = written > m->live_records ? written - m->live_records
-                                                : 0;
+    m->dead_records =
+        written > m->live_records ? written - m->live_records : 0;
 }
 
 static void
@@ -57,10 +57,8 @@ fill(const ki_gen *gen, const ki_tx *own, kist_metrics *m)
     m->wasted_bytes = m->log_bytes > live + KI_LOG_BEGIN
                           ? m->log_bytes - live - KI_LOG_BEGIN
                           : 0;
-    m->fragmentation_ratio = m->log_bytes == 0
-                                 ? 0
-                                 : (double)m->wasted_bytes /
-                                       (double)m->log_bytes;
+    m->fragmentation_ratio =
+        m->log_bytes == 0 ? 0 : (double)m->wasted_bytes / (double)m->log_bytes;
     m->index_bytes = ki_idx_used(idx);
     m->index_file_bytes = idx->fd < 0 ? 0 : ki_word_load(idx, KI_W_SIZE);
     m->total_disk_usage_bytes = m->log_file_bytes + m->index_file_bytes;

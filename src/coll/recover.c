@@ -54,21 +54,22 @@ find_collection(ki_replay *r, uint32_t id, uint64_t offset)
     return KIST_OK;
 }
 
-/* --- dict and set ------------------------------------------------------------------- */
+/* --- dict and set
+ * ------------------------------------------------------------------- */
 
 /* The record that the slot holds now. */
 static kist_status
 in_slot(ki_replay *r, uint64_t slot, uint64_t offset, ki_found *old)
 {
-    old->slot_at = ki_slots_at(&r->gen->idx, &r->tx, r->header + KI_C_TABLE,
-                               slot);
+    old->slot_at =
+        ki_slots_at(&r->gen->idx, &r->tx, r->header + KI_C_TABLE, slot);
     old->offset = old->slot_at == 0 ? 0 : ki_tx_load(&r->tx, old->slot_at);
     if (slot >= ki_tx_load(&r->tx, r->header + KI_C_SLOTS) ||
         old->offset <= KI_SLOT_HOLE || old->offset >= offset) {
         return misfit(r, offset, "record names a slot that is empty");
     }
-    old->record.span = ki_record_claim(r->gen->log.base + old->offset,
-                                       offset - old->offset);
+    old->record.span =
+        ki_record_claim(r->gen->log.base + old->offset, offset - old->offset);
     old->record.slot = slot;
     return old->record.span != 0
                ? KIST_OK
@@ -101,17 +102,16 @@ entry_of(ki_replay *r, ki_found *old)
 static kist_status
 replay_new(ki_replay *r, uint64_t offset, const ki_record *record)
 {
-    const uint64_t hash = ki_hash(record->key, record->ksize,
-                                  r->gen->log.seed);
+    const uint64_t hash =
+        ki_hash(record->key, record->ksize, r->gen->log.seed);
     ki_vacancy vacancy;
     kist_status status;
 
     if (r->hashes == NULL) {
-        status = ki_keyed_room(r->gen, &r->tx, r->header, hash, offset,
-                               &vacancy);
+        status =
+            ki_keyed_room(r->gen, &r->tx, r->header, hash, offset, &vacancy);
         if (status == KIST_OK) {
-            ki_keyed_insert(&r->tx, r->header, &vacancy, offset,
-                            record->span);
+            ki_keyed_insert(&r->tx, r->header, &vacancy, offset, record->span);
         }
         return status;
     }
@@ -198,7 +198,8 @@ replay_keyed(ki_replay *r, uint64_t offset, const ki_record *record)
     }
 }
 
-/* --- the catalog ----------------------------------------------------------------------- */
+/* --- the catalog
+ * ----------------------------------------------------------------------- */
 
 static kist_status
 replay_catalog(ki_replay *r, uint64_t offset, const ki_record *record)
@@ -231,8 +232,7 @@ replay_catalog(ki_replay *r, uint64_t offset, const ki_record *record)
     }
     else if (record->op == KI_OP_DELETE) {
         header = ki_coll_header(r->gen, &r->tx, (uint32_t)record->slot + 1);
-        table_at = ki_slots_at(&r->gen->idx, &r->tx, KI_W_COLLS,
-                               record->slot);
+        table_at = ki_slots_at(&r->gen->idx, &r->tx, KI_W_COLLS, record->slot);
         if (header == 0) {
             return misfit(r, offset, "no such collection to drop");
         }
@@ -254,7 +254,8 @@ replay_catalog(ki_replay *r, uint64_t offset, const ki_record *record)
     return KIST_OK;
 }
 
-/* --- records and batches ----------------------------------------------------------------- */
+/* --- records and batches
+ * ----------------------------------------------------------------- */
 
 static kist_status
 replay_one(ki_replay *r, uint64_t offset, const ki_record *record)
@@ -332,7 +333,8 @@ replay_begin(ki_replay *r, ki_gen *gen, ki_tx_mode mode)
     ki_tx_init(&r->tx, &gen->idx, mode);
 }
 
-/* --- torn or damaged ----------------------------------------------------------------------- */
+/* --- torn or damaged
+ * ----------------------------------------------------------------------- */
 
 /*
  * Records end at `end`.  If anything behind was once synced, what stands at
@@ -393,9 +395,9 @@ ki_recover_all(ki_gen *gen, uint64_t size, uint64_t synced,
     if (status == KIST_OK) {
         recovery->marked = r.marked;
         recovery->records = r.records;
-        status = judge_tail(gen, recovery->end, size,
-                            synced > r.marked ? synced : r.marked,
-                            &recovery->torn);
+        status =
+            judge_tail(gen, recovery->end, size,
+                       synced > r.marked ? synced : r.marked, &recovery->torn);
     }
     if (status == KIST_OK) {
         status = ki_hashes_fill(r.hashes, gen, &r.tx);

@@ -124,13 +124,13 @@ scatter(const ki_gen *gen, uint64_t header, const ki_hash_column *column,
         sum += n;
     }
     for (i = 0; i < slots; i++) {
-        const uint64_t at = ki_slots_at(&gen->idx, NULL, header + KI_C_TABLE,
-                                        i);
+        const uint64_t at =
+            ki_slots_at(&gen->idx, NULL, header + KI_C_TABLE, i);
         const uint64_t to = starts[column->hash[i] >> shift]++;
 
         entries[to].hash = column->hash[i];
-        entries[to].offset = at == 0 ? KI_SLOT_HOLE
-                                     : ki_word_load(&gen->idx, at);
+        entries[to].offset =
+            at == 0 ? KI_SLOT_HOLE : ki_word_load(&gen->idx, at);
     }
 }
 

@@ -1,5 +1,5 @@
-#include "coll/lookup.h"
 #include "coll/salvage.h"
+#include "coll/lookup.h"
 
 #include <stdio.h>
 #include <string.h>

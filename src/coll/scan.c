@@ -21,15 +21,15 @@
  * is now.  The position is a slot for dict and set, an index for list.
  */
 struct kist_scan {
-    ki_coll *c;           /* borrowed; holds a reference to its kist */
-    ki_gen *gen;          /* pinned: `position` is meant in it */
-    uint64_t header;      /* of the collection, in gen */
-    uint64_t position;    /* forward: next; backward: one behind next */
-    uint64_t changes;     /* of the collection at the beginning */
-    uint64_t writes;      /* of the collection when the bunch was fetched */
+    ki_coll *c;        /* borrowed; holds a reference to its kist */
+    ki_gen *gen;       /* pinned: `position` is meant in it */
+    uint64_t header;   /* of the collection, in gen */
+    uint64_t position; /* forward: next; backward: one behind next */
+    uint64_t changes;  /* of the collection at the beginning */
+    uint64_t writes;   /* of the collection when the bunch was fetched */
     kist_scan_options options;
     bool ended;
-    uint32_t used;        /* of the bunch */
+    uint32_t used; /* of the bunch */
     uint32_t got;
     uint64_t words[BUNCH];
     uint64_t places[BUNCH]; /* slot or index of each word */
@@ -98,7 +98,9 @@ kist_scan_close(kist_scan *scan)
     }
 }
 
-/* --- position ---------------------------------------------------------------------------- */
+/* --- position
+ * ----------------------------------------------------------------------------
+ */
 
 static uint64_t
 writes_of(const ki_reader *r)
@@ -130,8 +132,8 @@ rank_in_old(const kist_scan *scan, uint64_t slots)
     uint64_t i;
 
     for (i = 0; i < scan->position && i < slots; i++) {
-        const uint64_t at = ki_slots_at(old, NULL, scan->header + KI_C_TABLE,
-                                        i);
+        const uint64_t at =
+            ki_slots_at(old, NULL, scan->header + KI_C_TABLE, i);
 
         live += at != 0 && ki_word_load(old, at) != KI_SLOT_HOLE;
     }
@@ -175,8 +177,8 @@ lowest_behind(const kist_scan *scan, const ki_reader *r, uint64_t slots)
 static void
 translate(kist_scan *scan, const ki_reader *r)
 {
-    const uint64_t slots = ki_word_load(&scan->gen->idx,
-                                        scan->header + KI_C_SLOTS);
+    const uint64_t slots =
+        ki_word_load(&scan->gen->idx, scan->header + KI_C_SLOTS);
 
     scan->position = r->gen->log.generation == scan->gen->log.generation + 1
                          ? rank_in_old(scan, slots)
@@ -189,10 +191,9 @@ begin(kist_scan *scan, const ki_reader *r)
     const bool is_list = scan->c->kind == KIST_KIND_LIST;
 
     if (scan->options.reverse) {
-        scan->position = is_list
-                             ? ki_seq_count(&r->gen->idx, r->own, r->header)
-                             : ki_keyed_at(r->gen, r->own, r->header,
-                                           KI_C_SLOTS);
+        scan->position =
+            is_list ? ki_seq_count(&r->gen->idx, r->own, r->header)
+                    : ki_keyed_at(r->gen, r->own, r->header, KI_C_SLOTS);
     }
     else if (!is_list) {
         scan->position = ki_keyed_at(r->gen, r->own, r->header, KI_C_FIRST);
@@ -222,7 +223,9 @@ enter_generation(kist_scan *scan, const ki_reader *r)
     scan->header = r->header;
 }
 
-/* --- bunches ------------------------------------------------------------------------------ */
+/* --- bunches
+ * ------------------------------------------------------------------------------
+ */
 
 /* Takes the live ones of up to `n` slots from `i` on, whose words stand in a
  * row from `at` on, forwards or backwards. */
@@ -259,15 +262,16 @@ take_slots(kist_scan *scan, const ki_reader *r, uint64_t slots,
     scan->got = 0;
     while (scan->got < BUNCH && (reverse ? p > 0 : p < slots)) {
         const uint64_t i = reverse ? p - 1 : p;
-        const uint64_t at = ki_slots_at(idx, r->own, r->header + KI_C_TABLE,
-                                        i);
+        const uint64_t at =
+            ki_slots_at(idx, r->own, r->header + KI_C_TABLE, i);
         uint64_t before;
         uint64_t behind;
         uint64_t n;
 
         ki_slots_row(i, &before, &behind);
-        n = reverse ? before + 1
-            : slots - i < behind + 1 ? slots - i : behind + 1;
+        n = reverse                  ? before + 1
+            : slots - i < behind + 1 ? slots - i
+                                     : behind + 1;
         if (at == 0 || (!reverse && !ki_idx_holds(idx, at, n * 8))) {
             return false;
         }
@@ -285,15 +289,15 @@ fetch_slots(kist_scan *scan, const ki_reader *r)
 
     for (;;) {
         const uint64_t version = ki_view_begin(idx);
-        const uint64_t slots = ki_keyed_at(r->gen, r->own, r->header,
-                                           KI_C_SLOTS);
+        const uint64_t slots =
+            ki_keyed_at(r->gen, r->own, r->header, KI_C_SLOTS);
         uint64_t position = scan->position;
         const bool whole = take_slots(scan, r, slots, &position);
 
         if (KI_LIKELY(ki_view_held(idx, version))) {
             // Emptied under us, the slots are gone but the count tells.
-            if (!whole && slots == ki_keyed_at(r->gen, r->own, r->header,
-                                               KI_C_SLOTS)) {
+            if (!whole &&
+                slots == ki_keyed_at(r->gen, r->own, r->header, KI_C_SLOTS)) {
                 return ki_bad_index(r->gen, r->header + KI_C_TABLE);
             }
             if (whole) {
@@ -339,8 +343,8 @@ fetch_items(kist_scan *scan, const ki_reader *r)
     }
     scan->position = scan->options.reverse ? from : from + scan->got;
     for (i = 0; i < scan->got; i++) {
-        scan->places[i] = scan->options.reverse ? from + scan->got - 1 - i
-                                                : from + i;
+        scan->places[i] =
+            scan->options.reverse ? from + scan->got - 1 - i : from + i;
     }
     for (i = 0; scan->options.reverse && i < scan->got / 2; i++) {
         const uint64_t word = scan->words[i];
@@ -379,7 +383,9 @@ fetch(kist_scan *scan, const ki_reader *r)
     return status;
 }
 
-/* --- items --------------------------------------------------------------------------------- */
+/* --- items
+ * ---------------------------------------------------------------------------------
+ */
 
 static kist_status
 keyed_item(const kist_scan *scan, const ki_reader *r, uint64_t word,

@@ -14,7 +14,8 @@ load(const ki_idx *idx, const ki_tx *own, uint64_t address)
     return own == NULL ? ki_word_load(idx, address) : ki_tx_load(own, address);
 }
 
-/* --- reading --------------------------------------------------------------------- */
+/* --- reading
+ * --------------------------------------------------------------------- */
 
 uint64_t
 ki_seq_count(const ki_idx *idx, const ki_tx *own, uint64_t header)
@@ -22,9 +23,8 @@ ki_seq_count(const ki_idx *idx, const ki_tx *own, uint64_t header)
     for (;;) {
         const uint64_t version = ki_view_begin(idx);
         const uint64_t tree = load(idx, own, header + KI_C_TREE);
-        const uint64_t count = tree != 0
-                                   ? ki_tree_count(idx, own, tree)
-                                   : load(idx, own, header + KI_C_SLOTS);
+        const uint64_t count = tree != 0 ? ki_tree_count(idx, own, tree)
+                                         : load(idx, own, header + KI_C_SLOTS);
 
         // A flat count means nothing if the tree came in between.
         if (KI_LIKELY(ki_view_held(idx, version) &&
@@ -69,9 +69,8 @@ ki_seq_words(const ki_idx *idx, const ki_tx *own, uint64_t header, uint64_t i,
     for (tries = 0;; tries++) {
         const uint64_t version = ki_view_begin(idx);
         const uint64_t tree = load(idx, own, header + KI_C_TREE);
-        const uint64_t count = tree != 0
-                                   ? ki_tree_count(idx, own, tree)
-                                   : load(idx, own, header + KI_C_SLOTS);
+        const uint64_t count = tree != 0 ? ki_tree_count(idx, own, tree)
+                                         : load(idx, own, header + KI_C_SLOTS);
 
         *got = 0;
         if (i < count) {
@@ -99,7 +98,8 @@ ki_seq_words(const ki_idx *idx, const ki_tx *own, uint64_t header, uint64_t i,
     }
 }
 
-/* --- the records' weight ------------------------------------------------------------ */
+/* --- the records' weight
+ * ------------------------------------------------------------ */
 
 /* Bytes of log that the record behind a word takes. */
 static kist_status
@@ -114,7 +114,8 @@ weigh(const ki_gen *gen, kist_type type, uint64_t word, uint64_t *span)
     if (word >= ki_log_end(gen) || word < KI_LOG_BEGIN) {
         return ki_bad_record(gen, word);
     }
-    record.span = ki_record_claim(gen->log.base + word, ki_log_end(gen) - word);
+    record.span =
+        ki_record_claim(gen->log.base + word, ki_log_end(gen) - word);
     if (record.span == 0) {
         return ki_bad_record(gen, word);
     }
@@ -152,7 +153,8 @@ weigh_range(const ki_gen *gen, const ki_tx *tx, uint64_t header,
     return KIST_OK;
 }
 
-/* --- changing ------------------------------------------------------------------------ */
+/* --- changing
+ * ------------------------------------------------------------------------ */
 
 /* Gives the words of a list one after the other, in some order. */
 typedef struct ki_source {
@@ -373,8 +375,8 @@ fits(const ki_record *record, uint64_t total, uint64_t removed)
         return record->slot < total && removed >= 1 &&
                removed <= total - record->slot;
     case KI_OP_PERMUTE:
-        return total > 0 && (record->vsize == total * 4 ||
-                             record->vsize == total * 8);
+        return total > 0 &&
+               (record->vsize == total * 4 || record->vsize == total * 8);
     default:
         return record->op == KI_OP_CLEAR || record->op == KI_OP_REVERSE;
     }
@@ -424,8 +426,8 @@ ki_seq_apply(const ki_gen *gen, ki_tx *tx, uint64_t header, uint64_t offset,
         lost = removed > 0 ? bytes : 0;
     }
     else if (removed > 0) {
-        status = weigh_range(gen, tx, header, type, record->slot, removed,
-                             &lost);
+        status =
+            weigh_range(gen, tx, header, type, record->slot, removed, &lost);
     }
     if (status == KIST_OK && adds) {
         status = word_of(gen, type, offset, record, &word);

@@ -16,8 +16,7 @@
 kist_status
 kist_set_open(kist *k, kist_slice name, kist_type type, kist_set **set)
 {
-    return ki_coll_open(k, name, KIST_KIND_SET, type,
-                        (ki_coll **)(void *)set);
+    return ki_coll_open(k, name, KIST_KIND_SET, type, (ki_coll **)(void *)set);
 }
 
 void
@@ -75,7 +74,6 @@ key_of(const ki_coll *c, const kist_value *member, kist_buf *bytes)
     return status;
 }
 
-
 static kist_status
 add_once(kist_set *set, const kist_value *member, const kist_buf *bytes,
          bool *added)
@@ -93,12 +91,12 @@ add_once(kist_set *set, const kist_value *member, const kist_buf *bytes,
     if (status != KIST_OK) {
         return status;
     }
-    status = ki_keyed_find(w->gen, ki_write_view(w), header, &key, false, &old);
+    status =
+        ki_keyed_find(w->gen, ki_write_view(w), header, &key, false, &old);
     *added = status == KIST_ERR_NOTFOUND;
     if (*added) {
-        status = ki_keyed_put(
-            w, header, c->id, &key, NULL,
-            ki_member_is_canonical(member) ? &none : member);
+        status = ki_keyed_put(w, header, c->id, &key, NULL,
+                              ki_member_is_canonical(member) ? &none : member);
     }
     return ki_write_end(c->k, w, status);
 }
@@ -191,7 +189,8 @@ remove_once(kist_set *set, const kist_buf *bytes)
     if (status != KIST_OK) {
         return status;
     }
-    status = ki_keyed_find(w->gen, ki_write_view(w), header, &key, false, &old);
+    status =
+        ki_keyed_find(w->gen, ki_write_view(w), header, &key, false, &old);
     if (status == KIST_OK) {
         status = ki_keyed_remove(w, header, c->id, &old);
     }

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/fail.h"
+#include "coll/batch.h"
 #include "coll/coll.h"
 #include "coll/idxcompare.h"
 #include "coll/logwalk.h"
@@ -278,11 +279,10 @@ kist_verify(kist *k, kist_progress progress, void *context,
             kist_report *report)
 {
     kist_report own;
-    kist_status status;
+    kist_status status = ki_batch_refuse(k);
 
-    if (ki_own_tx(k) != NULL) {
-        return KI_FAIL(KIST_ERR_BUSY, k->log_path, KI_NO_OFFSET,
-                       "this thread has a batch open");
+    if (status != KIST_OK) {
+        return status;
     }
     do {
         verifier v = {

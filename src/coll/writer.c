@@ -16,7 +16,8 @@
 #define MARK_EVERY   (UINT64_C(64) << 10)
 #define STACK_RECORD 4096u
 
-/* --- the lock --------------------------------------------------------------- */
+/* --- the lock ---------------------------------------------------------------
+ */
 
 void
 ki_write_mend(ki_gen *gen)
@@ -120,7 +121,8 @@ mark_synced(ki_writer *w)
     }
 }
 
-/* --- begin ------------------------------------------------------------------- */
+/* --- begin
+ * ------------------------------------------------------------------- */
 
 static bool
 index_map_is_small(const ki_gen *gen)
@@ -139,13 +141,11 @@ static void
 hash_and_ask(const ki_gen *gen, ki_coll *c, ki_key *key)
 {
     key->hash = ki_hash(key->data, key->size, gen->log.seed);
-    if (atomic_load_explicit(&c->bound, memory_order_acquire) ==
-        gen->serial) {
-        const uint64_t header = atomic_load_explicit(&c->header,
-                                                     memory_order_acquire);
+    if (atomic_load_explicit(&c->bound, memory_order_acquire) == gen->serial) {
+        const uint64_t header =
+            atomic_load_explicit(&c->header, memory_order_acquire);
         const uint64_t home = ki_hash_home(
-            &gen->idx, ki_word_load(&gen->idx, header + KI_C_HASH),
-            key->hash);
+            &gen->idx, ki_word_load(&gen->idx, header + KI_C_HASH), key->hash);
 
         if (home != 0) {
             __builtin_prefetch(gen->idx.base + home, 1);
@@ -204,8 +204,7 @@ ki_write_begin(kist *k, ki_coll *c, ki_key *key, ki_writer **w,
     if (ki_own_tx(k) != NULL) {
         status = ki_enter(k, &gen);
         if (key != NULL) {
-            key->hash = ki_hash(key->data, key->size,
-                                k->writer.gen->log.seed);
+            key->hash = ki_hash(key->data, key->size, k->writer.gen->log.seed);
         }
         k->writer.op_tail = k->writer.tail;
         k->writer.op_pairs = k->writer.tx.count;
@@ -251,7 +250,8 @@ ki_write_begin(kist *k, ki_coll *c, ki_key *key, ki_writer **w,
     return KIST_OK;
 }
 
-/* --- records ------------------------------------------------------------------ */
+/* --- records
+ * ------------------------------------------------------------------ */
 
 /* Room for the log up to `end`, and the spare behind it if `spare` is not to
  * be used up. */
@@ -374,7 +374,8 @@ ki_write_step(ki_writer *w)
     }
 }
 
-/* --- end ---------------------------------------------------------------------- */
+/* --- end
+ * ---------------------------------------------------------------------- */
 
 static void
 undo(ki_writer *w)

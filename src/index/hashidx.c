@@ -2,8 +2,8 @@
 
 #include "base/fail.h"
 
-#define SIZE_FULL 2u /* segments of 512 buckets split, smaller ones grow */
-#define SPAN_MAX  64u /* directory words that a split publishes one by one */
+#define SIZE_FULL 2u    /* segments of 512 buckets split, smaller ones grow */
+#define SPAN_MAX  64u   /* directory words that a split publishes one by one */
 #define FILL_GOAL 2600u /* entries of a full segment in a prepared hash */
 
 static uint32_t
@@ -60,8 +60,8 @@ find_free(const ki_tx *tx, const ki_tx *own, uint64_t segment, uint32_t mask,
     uint32_t i;
 
     for (step = 0; step < KI_HASH_WINDOW && step <= mask; step++) {
-        const uint64_t bucket = segment +
-                                (uint64_t)((home + step) & mask) * 64;
+        const uint64_t bucket =
+            segment + (uint64_t)((home + step) & mask) * 64;
 
         for (i = 0; i < 8; i++) {
             const uint64_t word = ki_hash_load(tx->idx, own, bucket + i * 8);
@@ -114,8 +114,8 @@ publish_split(ki_tx *tx, uint64_t root_at, uint64_t hash, uint64_t old,
     const uint64_t new_count = doubled ? count * 2 : count;
     const uint32_t new_depth = doubled ? depth + 1 : depth;
     const uint64_t span = UINT64_C(1) << (new_depth - own);
-    const uint64_t first = (new_depth == 0 ? 0 : hash >> (64 - new_depth)) &
-                           ~(span - 1);
+    const uint64_t first =
+        (new_depth == 0 ? 0 : hash >> (64 - new_depth)) & ~(span - 1);
     uint64_t at = directory;
     uint64_t i;
     kist_status status;
@@ -128,8 +128,7 @@ publish_split(ki_tx *tx, uint64_t root_at, uint64_t hash, uint64_t old,
         }
         for (i = 0; i < new_count; i++) {
             ki_tx_fill(tx, at + i * 8,
-                       ki_tx_load(tx, directory +
-                                          (doubled ? i >> 1 : i) * 8));
+                       ki_tx_load(tx, directory + (doubled ? i >> 1 : i) * 8));
         }
     }
     for (i = 0; i < span; i++) {
@@ -184,11 +183,10 @@ split(ki_tx *tx, uint64_t root_at, uint64_t hash, uint64_t old)
                 if (!ki_hash_is_entry(word) || (word >> 40 & 7) != behind) {
                     continue;
                 }
-                if (!fill_entry(tx, to, mask,
-                                word >> KI_HASH_TAG_SHIFT
-                                        << KI_HASH_TAG_SHIFT |
-                                    home,
-                                ki_hash_offset(word))) {
+                if (!fill_entry(
+                        tx, to, mask,
+                        word >> KI_HASH_TAG_SHIFT << KI_HASH_TAG_SHIFT | home,
+                        ki_hash_offset(word))) {
                     return damaged_index(tx, from);
                 }
             }
@@ -226,8 +224,7 @@ grow(ki_tx *tx, uint64_t at, uint64_t old, ki_rehash rehash, void *context)
         if (status != KIST_OK) {
             return status;
         }
-        if (!fill_entry(tx, to,
-                        ki_hash_buckets(size) - 1, hash,
+        if (!fill_entry(tx, to, ki_hash_buckets(size) - 1, hash,
                         ki_hash_offset(word))) {
             return damaged_index(tx, from);
         }
@@ -273,8 +270,8 @@ ki_hash_room(ki_tx *tx, uint64_t root_at, uint64_t hash, uint64_t offset,
     for (;;) {
         const uint64_t root = ki_tx_load(tx, root_at);
         bool damaged;
-        const uint64_t old = ki_hash_route(tx->idx, tx, root, hash, &at,
-                                           &damaged);
+        const uint64_t old =
+            ki_hash_route(tx->idx, tx, root, hash, &at, &damaged);
         uint32_t mask;
         uint32_t behind;
 
@@ -286,8 +283,8 @@ ki_hash_room(ki_tx *tx, uint64_t root_at, uint64_t hash, uint64_t offset,
         }
         else {
             mask = ki_hash_buckets(old) - 1;
-            if (find_free(tx, tx, segment_of(old), mask,
-                          (uint32_t)hash & mask, address, &behind)) {
+            if (find_free(tx, tx, segment_of(old), mask, (uint32_t)hash & mask,
+                          address, &behind)) {
                 *word = entry_word(hash, behind, offset);
                 return KIST_OK;
             }

@@ -81,15 +81,15 @@ ki_hash_moved(uint64_t word, uint64_t offset)
 /* A lookup under way. */
 typedef struct ki_probe {
     const ki_idx *idx;
-    const ki_tx *tx;   /* NULL: as committed */
+    const ki_tx *tx; /* NULL: as committed */
     uint64_t segment;
     uint64_t tag;
-    uint32_t mask;     /* buckets - 1 */
+    uint32_t mask; /* buckets - 1 */
     uint32_t bucket;
-    uint32_t left;     /* buckets of the window not yet looked at */
-    uint32_t matches;  /* words of `bucket` whose tag fits, a bit each */
-    bool last;         /* `bucket` has an empty word */
-    bool damaged;      /* an impossible word or address was met */
+    uint32_t left;    /* buckets of the window not yet looked at */
+    uint32_t matches; /* words of `bucket` whose tag fits, a bit each */
+    bool last;        /* `bucket` has an empty word */
+    bool damaged;     /* an impossible word or address was met */
 } ki_probe;
 
 /* What a look at one bucket has shown, a bit for each word. */
@@ -177,23 +177,23 @@ ki_bucket_words(const ki_idx *idx, const ki_tx *tx, uint64_t at, uint64_t tag)
  * Four words at a time: the upper halves hold the tags.  Aligned loads of 16
  * bytes do not tear the 8-byte words that a writer stores.
  */
-static inline ki_bucket_look
+static inline __attribute__((always_inline)) ki_bucket_look
 ki_bucket_four(const ki_idx *idx, uint64_t at, uint64_t tag)
 {
     const __m128i *words = (const __m128i *)(const void *)(idx->base + at);
     const __m128 a = _mm_castsi128_ps(_mm_load_si128(words));
     const __m128 b = _mm_castsi128_ps(_mm_load_si128(words + 1));
-    const __m128i low = _mm_castps_si128(
-        _mm_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
-    const __m128i high = _mm_castps_si128(
-        _mm_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
+    const __m128i low =
+        _mm_castps_si128(_mm_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
+    const __m128i high =
+        _mm_castps_si128(_mm_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
     const __m128i zero = _mm_setzero_si128();
     const __m128i blank = _mm_cmpeq_epi32(high, zero);
-    const __m128i fits = _mm_cmpeq_epi32(
-        _mm_srli_epi32(high, KI_HASH_TAG_SHIFT - 32),
-        _mm_set1_epi32((int)tag));
-    const __m128i empty = _mm_and_si128(
-        blank, _mm_cmpeq_epi32(low, _mm_set1_epi32(1)));
+    const __m128i fits =
+        _mm_cmpeq_epi32(_mm_srli_epi32(high, KI_HASH_TAG_SHIFT - 32),
+                        _mm_set1_epi32((int)tag));
+    const __m128i empty =
+        _mm_and_si128(blank, _mm_cmpeq_epi32(low, _mm_set1_epi32(1)));
     const __m128i wiped = _mm_and_si128(blank, _mm_cmpeq_epi32(low, zero));
     ki_bucket_look look;
 
@@ -212,8 +212,8 @@ ki_probe_bucket(ki_probe *probe)
 
 #ifdef KI_HASH_SSE2
     if (KI_LIKELY(probe->tx == NULL)) {
-        const ki_bucket_look more = ki_bucket_four(probe->idx, at + 32,
-                                                   probe->tag);
+        const ki_bucket_look more =
+            ki_bucket_four(probe->idx, at + 32, probe->tag);
 
         look = ki_bucket_four(probe->idx, at, probe->tag);
         look.matches |= more.matches << 4;
@@ -236,8 +236,8 @@ ki_probe_begin(ki_probe *probe, const ki_idx *idx, const ki_tx *tx,
                uint64_t root, uint64_t hash)
 {
     uint64_t at = 0;
-    const uint64_t word = ki_hash_route(idx, tx, root, hash, &at,
-                                        &probe->damaged);
+    const uint64_t word =
+        ki_hash_route(idx, tx, root, hash, &at, &probe->damaged);
 
     probe->idx = idx;
     probe->tx = tx;
@@ -266,8 +266,7 @@ ki_probe_next(ki_probe *probe, uint64_t *word, uint64_t *address)
 {
     for (;;) {
         while (probe->matches != 0) {
-            const uint64_t at = probe->segment +
-                                (uint64_t)probe->bucket * 64 +
+            const uint64_t at = probe->segment + (uint64_t)probe->bucket * 64 +
                                 (uint64_t)__builtin_ctz(probe->matches) * 8;
             const uint64_t found = ki_hash_load(probe->idx, probe->tx, at);
 
@@ -306,8 +305,8 @@ ki_hash_at_home(const ki_idx *idx, uint64_t root, uint64_t hash,
 #ifdef KI_HASH_SSE2
     const uint32_t depth = (uint32_t)(root & 0xff);
     const uint64_t end = ki_word_load(idx, KI_W_SIZE);
-    const uint64_t at = (root & ~UINT64_C(0xff)) +
-                        ((hash >> 1 >> ((63 - depth) & 63)) << 3);
+    const uint64_t at =
+        (root & ~UINT64_C(0xff)) + ((hash >> 1 >> ((63 - depth) & 63)) << 3);
     uint64_t entry;
     uint64_t bucket;
     ki_bucket_look low;
@@ -321,8 +320,8 @@ ki_hash_at_home(const ki_idx *idx, uint64_t root, uint64_t hash,
         return KI_HOME_UNSURE;
     }
     entry = ki_word_load(idx, at);
-    bucket = (entry & ~UINT64_C(0xff)) +
-             (hash & (ki_hash_buckets(entry) - 1)) * 64;
+    bucket =
+        (entry & ~UINT64_C(0xff)) + (hash & (ki_hash_buckets(entry) - 1)) * 64;
     if (KI_UNLIKELY(entry < KI_IDX_ARENA || bucket >= end - 64)) {
         return KI_HOME_UNSURE;
     }
@@ -349,7 +348,8 @@ ki_hash_at_home(const ki_idx *idx, uint64_t root, uint64_t hash,
 #endif
 }
 
-/* --- changing -------------------------------------------------------------- */
+/* --- changing --------------------------------------------------------------
+ */
 
 /* Gives the hash of the key of the record at `offset`; CORRUPT. */
 typedef kist_status (*ki_rehash)(void *context, uint64_t offset,

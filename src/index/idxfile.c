@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/assertion.h"
+#include "base/crc32c.h"
 #include "base/fail.h"
 #include "base/hash.h"
 #include "os/file.h"
@@ -70,8 +71,8 @@ ki_idx_create(ki_idx *idx, const char *path, uint32_t file_mode,
         if (idx->path == NULL) {
             return KI_FAIL(KIST_ERR_NOMEM, path, KI_NO_OFFSET, "index path");
         }
-        status = ki_file_open(path, O_RDWR | O_CREAT | O_EXCL, file_mode,
-                              &idx->fd);
+        status =
+            ki_file_open(path, O_RDWR | O_CREAT | O_EXCL, file_mode, &idx->fd);
         if (status != KIST_OK) {
             goto out;
         }
@@ -144,9 +145,8 @@ ki_idx_open(ki_idx *idx, const char *path, bool writable,
     // Others may be growing it: the file is made longer before the word.
     claimed = ki_word_load(idx, KI_W_SIZE);
     status = ki_file_size(idx->fd, path, &size);
-    if (status == KIST_OK &&
-        (!header_is_ours(idx, uuid, generation) || claimed > size ||
-         claimed < KI_IDX_ARENA)) {
+    if (status == KIST_OK && (!header_is_ours(idx, uuid, generation) ||
+                              claimed > size || claimed < KI_IDX_ARENA)) {
         status = KIST_ERR_NOTFOUND;
     }
 
@@ -263,6 +263,21 @@ ki_idx_grow(ki_idx *idx, uint64_t end)
     }
     ki_word_store(idx, KI_W_SIZE, target);
     return KIST_OK;
+}
+
+uint64_t
+ki_idx_sum(const ki_idx *idx)
+{
+    const uint64_t used = ki_idx_used(idx);
+    uint32_t crc;
+
+    if (!ki_idx_holds(idx, 0, used) || used < KI_IDX_ARENA) {
+        return 0;
+    }
+    crc = ki_crc32c(0, idx->base + KI_W_BUMP, KI_IDX_REDO_PAGE - KI_W_BUMP);
+    crc = ki_crc32c(crc, idx->base + KI_IDX_RINGS, used - KI_IDX_RINGS);
+    // Never 0, which is what an index has that was never closed.
+    return (uint64_t)crc << 1 | 1;
 }
 
 static uint64_t

@@ -24,6 +24,7 @@
  *       64     identity of the index file: boot (2), mount, device, inode,
  *              birth (ki_file_id); then the log's device, inode, birth
  *      192     clean: 1 from a clean close to the first write after it
+ *              (and at 216 what ki_idx_sum() was then)
  *      200     poisoned: 1 after a failed sync
  *      208     stale: 1 once a newer generation has taken over
  *      256     the writers' lock, then at 320 the sync leader's
@@ -73,16 +74,17 @@ enum {
     KI_W_CLEAN = 192,
     KI_W_POISONED = 200,
     KI_W_STALE = 208,
+    KI_W_CLEAN_SUM = 216,
     KI_W_LOCK = 256,
     KI_W_SYNC_LOCK = 320,
 
-    KI_W_TAIL = 384,         /* end of the committed log */
-    KI_W_WRITE_MARK = 392,   /* bytes below may have been scribbled on */
-    KI_W_HORIZON = 400,      /* see invariant (2) */
+    KI_W_TAIL = 384,       /* end of the committed log */
+    KI_W_WRITE_MARK = 392, /* bytes below may have been scribbled on */
+    KI_W_HORIZON = 400,    /* see invariant (2) */
     KI_W_VERSION = 408,
-    KI_W_LOG_SIZE = 416,     /* bytes of the log file that may be touched */
-    KI_W_SIZE = 424,         /* bytes of this file that may be touched */
-    KI_W_WEIGHED = 432,      /* tail when dead bytes were last counted */
+    KI_W_LOG_SIZE = 416, /* bytes of the log file that may be touched */
+    KI_W_SIZE = 424,     /* bytes of this file that may be touched */
+    KI_W_WEIGHED = 432,  /* tail when dead bytes were last counted */
 
     KI_W_SYNCED = 448,       /* log below it survives a power cut */
     KI_W_SYNCED_CHECK = 456, /* says that SYNCED is what we wrote */
@@ -91,13 +93,13 @@ enum {
     KI_W_SYNC_WAITING = 488, /* how many wait for this one */
     KI_W_MARKED = 480,       /* the last KI_OP_MARK says synced up to here */
 
-    KI_W_REDO_COUNT = 512,   /* pairs to be applied; the commit point */
-    KI_W_REDO_PAGE = 520,    /* address of the pairs */
+    KI_W_REDO_COUNT = 512, /* pairs to be applied; the commit point */
+    KI_W_REDO_PAGE = 520,  /* address of the pairs */
 
-    KI_W_BUMP = 576,         /* first address never handed out */
+    KI_W_BUMP = 576, /* first address never handed out */
 
-    KI_W_CATALOG = 640,      /* collection header of the catalog, 128 bytes */
-    KI_W_COLLS = 768,        /* slots of collection headers: table, count */
+    KI_W_CATALOG = 640, /* collection header of the catalog, 128 bytes */
+    KI_W_COLLS = 768,   /* slots of collection headers: table, count */
     KI_W_COLLS_COUNT = 776,
 
     KI_W_FREE_LIST = 1024,
@@ -114,11 +116,11 @@ enum {
 #define KI_CLASS_COUNT (KI_CLASS_MAX - KI_CLASS_MIN + 1u)
 
 typedef struct ki_idx {
-    uint8_t *base;   /* map.base */
-    uint64_t limit;  /* bytes of address space mapped */
+    uint8_t *base;  /* map.base */
+    uint64_t limit; /* bytes of address space mapped */
     ki_mapping map;
-    int fd;          /* -1: private memory */
-    char *path;      /* owned; NULL: private memory */
+    int fd;     /* -1: private memory */
+    char *path; /* owned; NULL: private memory */
 } ki_idx;
 
 /* --- words -------------------------------------------------------------- */
@@ -214,6 +216,12 @@ ki_idx_used(const ki_idx *idx)
 {
     return ki_word_load(idx, KI_W_BUMP);
 }
+
+/*
+ * A checksum of all that a clean index says: catalog, free lists, rings and
+ * the extents in use.  Nobody may be writing.
+ */
+uint64_t ki_idx_sum(const ki_idx *idx);
 
 /* SYNCED with its check word; 0 if the two do not belong together. */
 uint64_t ki_idx_synced(const ki_idx *idx);

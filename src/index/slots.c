@@ -36,8 +36,8 @@ ki_slots_room(ki_tx *tx, uint64_t table_at, uint64_t i, uint64_t *address)
     if (KI_LIKELY(*address != 0)) {
         return KIST_OK;
     }
-    extent = i < UINT64_C(1) << 38 ? ki_slots_extent(i, &within)
-                                   : KI_SLOTS_EXTENTS;
+    extent =
+        i < UINT64_C(1) << 38 ? ki_slots_extent(i, &within) : KI_SLOTS_EXTENTS;
     if (extent >= KI_SLOTS_EXTENTS) {
         return KI_FAIL(KIST_ERR_TOOBIG, tx->idx->path, KI_NO_OFFSET,
                        "too many items");
@@ -111,8 +111,8 @@ ki_slots_build(ki_tx *tx, uint64_t count,
         ki_tx_fill(tx, *table + extent * 8, base);
         for (j = 0; j < room && i < count; j++, i++) {
             if (!next(context, &word)) {
-                status = KI_FAIL(KIST_ERR_CORRUPT, tx->idx->path,
-                                 KI_NO_OFFSET, "index order");
+                status = KI_FAIL(KIST_ERR_CORRUPT, tx->idx->path, KI_NO_OFFSET,
+                                 "index order");
                 break;
             }
             ki_tx_fill(tx, base + j * 8, word);

@@ -24,8 +24,8 @@
 
 #include "index/tx.h"
 
-#define KI_SLOT_HOLE        UINT64_C(1)
-#define KI_SLOTS_EXTENTS    124u
+#define KI_SLOT_HOLE         UINT64_C(1)
+#define KI_SLOTS_EXTENTS     124u
 #define KI_SLOTS_TABLE_CLASS 10u
 
 /* Which extent of the table index `i` falls into, and where in it. */
@@ -47,8 +47,8 @@ ki_slots_extent(uint64_t i, uint64_t *within)
 static inline uint64_t
 ki_slots_at(const ki_idx *idx, const ki_tx *tx, uint64_t table_at, uint64_t i)
 {
-    const uint64_t table = tx == NULL ? ki_word_load(idx, table_at)
-                                      : ki_tx_load(tx, table_at);
+    const uint64_t table =
+        tx == NULL ? ki_word_load(idx, table_at) : ki_tx_load(tx, table_at);
     uint64_t within;
     uint32_t extent;
     uint64_t base;

@@ -28,7 +28,6 @@ ki_tx_fini(ki_tx *tx)
     memset(tx, 0, sizeof(*tx));
 }
 
-
 /* --- applying ------------------------------------------------------------ */
 
 static void
@@ -79,10 +78,9 @@ free_to_ring(ki_tx *tx, const ki_freed *freed, uint64_t version)
     const uint64_t head_at = KI_W_FREE_HEAD + c * 8;
     const uint64_t list_at = KI_W_FREE_LIST + c * 8;
     const uint64_t head = ki_tx_load(tx, head_at);
-    const uint64_t ring_at = KI_IDX_RINGS +
-                             (c * KI_IDX_RING_PAIRS +
-                              head % KI_IDX_RING_PAIRS) *
-                                 sizeof(ki_pair);
+    const uint64_t ring_at =
+        KI_IDX_RINGS +
+        (c * KI_IDX_RING_PAIRS + head % KI_IDX_RING_PAIRS) * sizeof(ki_pair);
     const uint64_t old = ki_tx_load(tx, ring_at);
 
     if (old != 0) {
@@ -106,8 +104,8 @@ free_to_ring(ki_tx *tx, const ki_freed *freed, uint64_t version)
 static void
 free_directly(const ki_idx *idx, const ki_freed *freed)
 {
-    const uint64_t list_at = KI_W_FREE_LIST +
-                             (uint64_t)(freed->class - KI_CLASS_MIN) * 8;
+    const uint64_t list_at =
+        KI_W_FREE_LIST + (uint64_t)(freed->class - KI_CLASS_MIN) * 8;
 
     ki_word_store(idx, freed->address, ki_word_load(idx, list_at));
     ki_word_store(idx, list_at, freed->address);
@@ -219,7 +217,8 @@ ki_tx_commit(ki_tx *tx)
     return status;
 }
 
-/* --- a batch's own words -------------------------------------------------- */
+/* --- a batch's own words --------------------------------------------------
+ */
 
 static size_t
 table_find(const ki_tx *tx, uint64_t address)
@@ -315,7 +314,8 @@ ki_tx_load_batch(const ki_tx *tx, uint64_t address)
                               : ki_word_load(tx->idx, address);
 }
 
-/* --- extents --------------------------------------------------------------- */
+/* --- extents ---------------------------------------------------------------
+ */
 
 /* Puts an extent on a private list, for which there is room or made. */
 static bool

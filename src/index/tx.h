@@ -41,9 +41,9 @@
 #include "index/idxfile.h"
 
 typedef enum ki_tx_mode {
-    KI_TX_REDO,   /* pairs go to the redo page, commit applies them */
-    KI_TX_BATCH,  /* pairs are kept apart until the batch commits */
-    KI_TX_DIRECT  /* no pairs: words are stored at once */
+    KI_TX_REDO,  /* pairs go to the redo page, commit applies them */
+    KI_TX_BATCH, /* pairs are kept apart until the batch commits */
+    KI_TX_DIRECT /* no pairs: words are stored at once */
 } ki_tx_mode;
 
 typedef struct ki_pair {
@@ -58,17 +58,17 @@ typedef struct ki_freed {
 
 typedef struct ki_tx {
     ki_idx *idx;
-    ki_pair *pairs;    /* REDO: the redo page; BATCH: owned */
+    ki_pair *pairs; /* REDO: the redo page; BATCH: owned */
     size_t count;
     ki_tx_mode mode;
-    ki_freed *freed;   /* owned; handed to the rings at commit */
+    ki_freed *freed; /* owned; handed to the rings at commit */
     size_t freed_count;
     size_t freed_room;
-    ki_freed *taken;   /* BATCH: owned; given back when it is aborted */
+    ki_freed *taken; /* BATCH: owned; given back when it is aborted */
     size_t taken_count;
     size_t taken_room;
-    size_t room;       /* BATCH: pairs that fit */
-    uint32_t *table;   /* BATCH: owned; address -> pair + 1, open addressing */
+    size_t room;     /* BATCH: pairs that fit */
+    uint32_t *table; /* BATCH: owned; address -> pair + 1, open addressing */
     size_t table_mask;
     kist_status failed; /* BATCH: what a store ran into; commit answers it */
 } ki_tx;

@@ -10,14 +10,14 @@
 #include "kist/version.h"
 #include "os/file.h"
 
-#define HEAD_SIZE      60u
-#define HEAD_CRC       56u
-#define CLOSED_AT      512u
-#define CLOSED_SIZE    12u
-#define SUPERSEDED_AT  1024u
-#define HEAD_COPY      2048u
-#define GROW_MIN       (UINT64_C(64) << 10)
-#define GROW_MAX       (UINT64_C(16) << 20)
+#define HEAD_SIZE     60u
+#define HEAD_CRC      56u
+#define CLOSED_AT     512u
+#define CLOSED_SIZE   12u
+#define SUPERSEDED_AT 1024u
+#define HEAD_COPY     2048u
+#define GROW_MIN      (UINT64_C(64) << 10)
+#define GROW_MAX      (UINT64_C(16) << 20)
 
 static const uint8_t magic[8] = {'K', 'I', 'S', 'T', 'L', 'O', 'G', '\n'};
 
@@ -132,8 +132,8 @@ ki_reclog_create(ki_reclog *log, const char *path, uint32_t file_mode,
     if (status != KIST_OK) {
         return status;
     }
-    status = ki_file_open(path, O_RDWR | O_CREAT | O_EXCL, file_mode,
-                          &log->fd);
+    status =
+        ki_file_open(path, O_RDWR | O_CREAT | O_EXCL, file_mode, &log->fd);
     if (status != KIST_OK) {
         goto out;
     }
@@ -189,8 +189,8 @@ ki_reclog_open(ki_reclog *log, const char *path, bool writable,
     }
     if (about.st_size < (off_t)KI_LOG_BEGIN) {
         memset(page, 0, sizeof(page));
-        status = ki_file_read_at(log->fd, path, 0, page,
-                                 (size_t)about.st_size);
+        status =
+            ki_file_read_at(log->fd, path, 0, page, (size_t)about.st_size);
         if (status == KIST_OK) {
             status = memcmp(page, magic, sizeof(magic)) == 0
                          ? KI_FAIL(KIST_ERR_CORRUPT, path,

@@ -50,7 +50,7 @@ typedef struct ki_reclog {
     const uint8_t *base; /* the map that reads go through */
     uint64_t limit;      /* bytes of address space mapped */
     uint64_t salt;
-    uint64_t seed;       /* of the hash of keys */
+    uint64_t seed; /* of the hash of keys */
     int fd;
     bool writable;
     ki_mapping read_map;  /* advised against read-ahead */

@@ -4,10 +4,10 @@ uint8_t *
 ki_record_begin(uint8_t *to, const ki_record *record)
 {
     const bool is_long = record->ksize >= KI_KSIZE_LONG;
-    const uint32_t size = KI_RECORD_HEAD + (is_long ? 4u : 0u) +
-                          record->ksize + record->vsize;
-    const uint32_t span = (size + (KI_RECORD_ALIGN - 1)) &
-                          ~(KI_RECORD_ALIGN - 1);
+    const uint32_t size =
+        KI_RECORD_HEAD + (is_long ? 4u : 0u) + record->ksize + record->vsize;
+    const uint32_t span =
+        (size + (KI_RECORD_ALIGN - 1)) & ~(KI_RECORD_ALIGN - 1);
     uint8_t *at = to + KI_RECORD_HEAD;
 
     // The last word is zeroed first: it holds the padding.

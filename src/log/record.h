@@ -56,7 +56,7 @@ typedef enum ki_op {
     KI_OP_CLEAR = 7,   /* any: empty */
     KI_OP_REVERSE = 8, /* list */
     KI_OP_PERMUTE = 9, /* list: value is count u32s (u64s above 2^32) */
-    KI_OP_MARK = 10,   /* catalog: value is a u64, the log below it is synced */
+    KI_OP_MARK = 10, /* catalog: value is a u64, the log below it is synced */
     KI_OP_COMMIT = 11, /* catalog: closes a batch; value is the u64 offset at
                           which the batch begins */
     KI_OP_MORE = 0x80
@@ -184,8 +184,7 @@ static inline bool
 ki_record_is_whole(const uint8_t *bytes, const ki_record *record,
                    uint32_t seed)
 {
-    return ki_crc32c(seed, bytes + 4, record->span - 4) ==
-           ki_load_le32(bytes);
+    return ki_crc32c(seed, bytes + 4, record->span - 4) == ki_load_le32(bytes);
 }
 
 #endif /* KI_LOG_RECORD_H */

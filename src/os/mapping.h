@@ -26,16 +26,16 @@
 #include "kist/status.h"
 
 typedef struct ki_mapping {
-    uint8_t *base;       /* NULL: not mapped */
-    size_t reserved;     /* bytes of address space */
+    uint8_t *base;        /* NULL: not mapped */
+    size_t reserved;      /* bytes of address space */
     _Atomic uint32_t cut; /* 1: the file ended under the map */
-    int slot;            /* in the table of watched maps; -1: unwatched */
+    int slot;             /* in the table of watched maps; -1: unwatched */
 } ki_mapping;
 
 typedef enum ki_map_mode {
-    KI_MAP_READ,    /* shared, read-only */
-    KI_MAP_WRITE,   /* shared, read and write */
-    KI_MAP_PRIVATE  /* anonymous zeros, read and write; fd is not used */
+    KI_MAP_READ,   /* shared, read-only */
+    KI_MAP_WRITE,  /* shared, read and write */
+    KI_MAP_PRIVATE /* anonymous zeros, read and write; fd is not used */
 } ki_map_mode;
 
 /*

@@ -37,8 +37,7 @@ real_rename(const char *from, const char *to, bool exclusive)
     if (!exclusive) {
         return rename(from, to);
     }
-    if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to,
-                RENAME_NOREPLACE) == 0) {
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) {
         return 0;
     }
     if (errno != EINVAL && errno != ENOSYS) {
