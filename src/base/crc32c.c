@@ -270,6 +270,9 @@ crc_hardware(uint32_t crc, const void *data, size_t size)
     const uint8_t *bytes = data;
     uint32_t remainder = ~crc;
 
+    if (size == 0) {
+        return crc; // `data` may be NULL, to which nothing may be added
+    }
     if (size >= 512) {
         remainder = update_long(remainder, &bytes, &size);
     }

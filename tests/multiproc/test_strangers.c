@@ -1,6 +1,7 @@
 /*
- * Files that somebody else has cut, forbidden or written: P13 truncation
- * under the map, P19 what is no kist of ours, and the read-only open.
+ * Files that somebody else has cut, forbidden or written: P12 and P13 pages
+ * that are not there under the map, P19 what is no kist of ours, and the
+ * read-only open.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -179,6 +180,88 @@ static void
 test_p13_index_cut_under_the_map(void **state)
 {
     cut_everywhere(state, ".kistx", false);
+}
+
+/* Reads 64 keys of which the later ones lie on pages that are gone. */
+static int
+read_beside_bad_pages(void *argument)
+{
+    const cut *c = argument;
+    static char text[4096];
+    uint64_t good = 0;
+    uint64_t bad = 0;
+    char path[340];
+    kist *k;
+    kist_dict *dict;
+
+    KT_CHILD(c->shared, KIST_OK, kist_open(c->place->path, &plain, &k));
+    KT_CHILD(c->shared, KIST_OK,
+             kist_dict_open(k, kist_str(""), KIST_TEXT, &dict));
+    snprintf(path, sizeof(path), "%s%s", c->place->path, c->ending);
+    if (truncate(path, c->size) != 0) {
+        return kt_child_fails(c->shared, "truncate");
+    }
+    for (int round = 0; round < 2; round++) {
+        for (int i = 63; i >= 0; i--) { // the bad ones first
+            char key[8];
+            kist_value value;
+            kist_status status;
+
+            memset(text, '0' + i, sizeof(text));
+            snprintf(key, sizeof(key), "%d", i);
+            status = kist_dict_get(dict, kist_str(key), &value);
+            if (status == KIST_OK &&
+                (value.as.bytes.size != sizeof(text) ||
+                 memcmp(value.as.bytes.data, text, sizeof(text)) != 0)) {
+                return kt_child_fails(c->shared, "a wrong value");
+            }
+            if (status != KIST_OK && !is_damage(status)) {
+                return kt_child_fails(c->shared, "an unforeseen answer");
+            }
+            good += status == KIST_OK;
+            bad += status != KIST_OK;
+        }
+    }
+    atomic_store(&c->shared->values[0], good);
+    atomic_store(&c->shared->values[1], bad);
+    kist_dict_close(dict);
+    (void)kist_close(k);
+    return 0;
+}
+
+/* Goal: a page that cannot be read is an error for what lies on it; the other
+ * keys stay readable.
+ * Method: 64 values of a page each; the pages of the later half are taken from
+ * under the map, so that reading them fails as on a broken disk: with a
+ * SIGBUS. */
+static void
+test_p12_unreadable_pages_hide_no_others(void **state)
+{
+    static char text[4096];
+    const kt_place *place = *state;
+    kt_shared *shared = kt_shared_new();
+    cut c = {place, shared, ".kist", 33 * 4096 + 100};
+    kist *k;
+    kist_dict *dict;
+    int result;
+
+    KT_OK(kist_open(place->path, &plain, &k));
+    KT_OK(kist_dict_open(k, kist_str(""), KIST_TEXT, &dict));
+    for (int i = 0; i < 64; i++) {
+        char key[8];
+        kist_value value = kist_blob(KIST_TEXT, text, sizeof(text));
+
+        memset(text, '0' + i, sizeof(text));
+        snprintf(key, sizeof(key), "%d", i);
+        KT_OK(kist_dict_put(dict, kist_str(key), &value));
+    }
+    kist_dict_close(dict);
+    KT_OK(kist_close(k));
+    result = kt_wait(kt_spawn(read_beside_bad_pages, &c), 20000);
+    KT_CHECK(result == 0, "ended with %d: %s", result, shared->why);
+    assert_in_range(atomic_load(&shared->values[0]), 2 * 28, 2 * 33);
+    assert_in_range(atomic_load(&shared->values[1]), 2 * 31, 2 * 36);
+    kt_shared_free(shared);
 }
 
 /* --- read-only
@@ -480,6 +563,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        KT_TEST(test_p12_unreadable_pages_hide_no_others),
         KT_TEST(test_p13_log_cut_under_the_map),
         KT_TEST(test_p13_index_cut_under_the_map),
         KT_TEST(test_read_only_writes_nothing),

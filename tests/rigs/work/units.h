@@ -12,6 +12,7 @@
  *      P I T S    and it and all before it survive a power cut
  *      P I T R    process P found I units done and goes on from there
  *
+ * Layer    tests/rigs/work.
  * Threads  none.
  */
 #ifndef KW_UNITS_H

@@ -118,7 +118,7 @@ test_refused(void **state)
     }
     kt_write_file(place->path, bytes, size);
     KT_OK(reopen(&idx, place));
-    ki_word_store(&idx, KI_W_BUMP, ki_word_load(&idx, KI_W_SIZE) + 8);
+    ki_word_store(&idx, KI_W_SIZE, size + 8);
     ki_idx_close(&idx);
     KT_ANSWERS(KIST_ERR_NOTFOUND, reopen(&idx, place));
     kt_write_file(place->path, bytes, size - 4096);
