@@ -67,8 +67,8 @@ get_once(kist_dict *dict, kist_slice slice, kist_value *value)
     return ki_read_end(&dict->coll, &r, status);
 }
 
-kist_status
-kist_dict_get(kist_dict *dict, kist_slice key, kist_value *value)
+static __attribute__((noinline)) kist_status
+get_slowly(kist_dict *dict, kist_slice key, kist_value *value)
 {
     kist_status status;
 
@@ -79,9 +79,21 @@ kist_dict_get(kist_dict *dict, kist_slice key, kist_value *value)
 }
 
 kist_status
+kist_dict_get(kist_dict *dict, kist_slice key, kist_value *value)
+{
+    const kist_status status = ki_lookup_shortly(&dict->coll, key, value);
+
+    return KI_LIKELY(status != KI_UNSURE) ? status
+                                          : get_slowly(dict, key, value);
+}
+
+kist_status
 kist_dict_contains(kist_dict *dict, kist_slice key)
 {
-    return kist_dict_get(dict, key, NULL);
+    const kist_status status = ki_lookup_shortly(&dict->coll, key, NULL);
+
+    return KI_LIKELY(status != KI_UNSURE) ? status
+                                          : get_slowly(dict, key, NULL);
 }
 
 kist_status

@@ -17,6 +17,8 @@
 
 #include <string.h>
 
+#include "base/hash.h"
+#include "codec/scalar.h"
 #include "coll/keyed.h"
 #include "index/hashidx.h"
 
@@ -118,6 +120,81 @@ ki_keyed_find(const ki_gen *gen, const ki_tx *own, uint64_t header,
         }
     }
     return ki_keyed_find_slowly(gen, own, header, key, checked, found);
+}
+
+/* Answers of ki_lookup_shortly() besides KIST_OK and KIST_ERR_NOTFOUND. */
+#define KI_UNSURE KI_AGAIN
+
+/*
+ * A whole get or contains in the common case: enter, bind, look up, check,
+ * leave, with nothing kept in memory that can stay in a register.  `value` may
+ * be NULL.  KI_UNSURE: nothing is known, go the long way.
+ */
+KIST_NODISCARD KI_ALWAYS_INLINE kist_status
+ki_lookup_inside(const ki_gen *gen, const ki_coll *c, kist_slice slice,
+                 kist_value *value)
+{
+    const ki_idx *idx = &gen->idx;
+    const uint64_t header =
+        atomic_load_explicit(&c->header, memory_order_acquire);
+    const uint64_t serial =
+        atomic_load_explicit(&c->serial, memory_order_acquire);
+    const ki_key key = {slice.data, slice.size,
+                        ki_hash(slice.data, slice.size, gen->log.seed)};
+    uint64_t version;
+    uint64_t id;
+    ki_home home;
+    ki_found found;
+
+    if (KI_UNLIKELY(atomic_load_explicit(&c->bound, memory_order_acquire) !=
+                        gen->serial ||
+                    ki_word_load(idx, header + KI_C_SERIAL) != serial)) {
+        return KI_UNSURE;
+    }
+    version = ki_view_begin(idx);
+    id = ki_word_load(idx, header + KI_C_ABOUT) >> 32;
+    home = ki_hash_at_home(idx, ki_word_load(idx, header + KI_C_HASH),
+                           key.hash, &found.word, &found.address);
+    if (KI_LIKELY(home == KI_HOME_ONE)) {
+        if (KI_UNLIKELY(!ki_keyed_is_it(gen, (uint32_t)id, &key, value != NULL,
+                                        &found))) {
+            return KI_UNSURE;
+        }
+        if (value != NULL) {
+            if (KI_UNLIKELY(!ki_tag_has_bytes(found.record.tag))) {
+                return KI_UNSURE;
+            }
+            value->type = (kist_type)found.record.tag;
+            value->as.bytes.data = found.record.value;
+            value->as.bytes.size = found.record.vsize;
+        }
+        return KI_LIKELY(ki_view_held(idx, version)) ? KIST_OK : KI_UNSURE;
+    }
+    return home == KI_HOME_NONE && ki_view_held(idx, version)
+               ? ki_not_found(gen)
+               : KI_UNSURE;
+}
+
+KIST_NODISCARD KI_ALWAYS_INLINE kist_status
+ki_lookup_shortly(ki_coll *c, kist_slice key, kist_value *value)
+{
+    kist *k = c->k;
+    ki_gen *gen = atomic_load_explicit(&k->gen, memory_order_acquire);
+    kist_status status = KI_UNSURE;
+
+    if (KI_LIKELY(gen != NULL && ki_inflight_self != NULL)) {
+        ki_inflight_enter(gen);
+        if (KI_LIKELY(atomic_load_explicit(&k->gen, memory_order_acquire) ==
+                          gen &&
+                      k->forks == atomic_load_explicit(&ki_inflight_forks,
+                                                       memory_order_relaxed) &&
+                      gen->shared && ki_own_tx(k) == NULL &&
+                      ki_word_load(&gen->idx, KI_W_STALE) == 0)) {
+            status = ki_lookup_inside(gen, c, key, value);
+        }
+        ki_inflight_leave();
+    }
+    return status;
 }
 
 #endif /* KI_COLL_LOOKUP_H */

@@ -268,6 +268,20 @@ child_works_for_itself(void *argument)
     return 0;
 }
 
+/* The allocator of clang 14's ASan does not know of fork(): a lock of it that
+ * another thread holds then is never released in the child, whose next
+ * malloc() hangs.  The other builds run the test. */
+#if defined(__SANITIZE_ADDRESS__)
+#define FORK_MAY_HANG true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FORK_MAY_HANG true
+#endif
+#endif
+#ifndef FORK_MAY_HANG
+#define FORK_MAY_HANG false
+#endif
+
 /* Goal: a fork in the middle of other threads' calls leaves a child that can
  * open the kist, and locks that are not the child's.
  * Method: four busy threads, 40 children one after another. */
@@ -279,6 +293,10 @@ test_p16_fork_beside_busy_threads(void **state)
     static busy workers[4];
     pthread_t threads[4];
 
+    if (FORK_MAY_HANG) {
+        kt_shared_free(shared);
+        skip();
+    }
     for (uint32_t i = 0; i < 4; i++) {
         workers[i].place = *state;
         workers[i].proc = i;

@@ -98,7 +98,8 @@ main(int argc, char **argv)
     }
     args.dir = argv[2];
     args.acks = words > 3 ? argv[3] : "";
-    args.proc = proc != NULL ? (uint32_t)(strtoul(proc, NULL, 10) % KW_PROCS_MAX) : 0;
+    args.proc =
+        proc != NULL ? (uint32_t)(strtoul(proc, NULL, 10) % KW_PROCS_MAX) : 0;
     args.units = strcmp(command, "history") == 0 ? 100000 : 0;
     args.options.map_reserve = 16u << 20;
     for (int i = words; i < argc; i++) {
