@@ -32,8 +32,8 @@ typedef struct kist_options {
     uint32_t lock_timeout_ms; /* to wait for other writers; 0 means 60000 */
     uint64_t map_reserve;     /* address space for each mapped file, bytes;
                                  0 means 64 GiB.  Grows when needed. */
-    double compact_ratio;     /* compact when dead bytes / log bytes reach
-                                 this; 0 means never by itself */
+    double compact_ratio;     /* a write that finds dead bytes / log bytes at
+                                 or above this compacts first; 0: never */
     uint32_t file_mode;       /* permission bits of new files; 0 means 0600 */
 } kist_options;
 

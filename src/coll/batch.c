@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/fail.h"
-#include "coll/compact.h"
 #include "coll/durable.h"
 #include "coll/writer.h"
 
@@ -130,9 +129,6 @@ kist_batch_commit(kist *k)
         status = ki_durable_wait(gen, end);
     }
     ki_leave();
-    if (k->options.compact_ratio > 0) {
-        ki_compact_when_due(k);
-    }
     return status;
 }
 

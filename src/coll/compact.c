@@ -269,7 +269,7 @@ build_successor(const kist *k, const ki_gen *old, successor *s,
 {
     ki_log_birth birth;
     uint64_t torn;
-    uint64_t end;
+    uint64_t end = 0;
     kist_status status;
 
     s->log_build = ki_gen_build_path(k->log_path);

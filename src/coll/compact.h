@@ -20,7 +20,10 @@
 
 #include "coll/chest.h"
 
-/* Compacts if options.compact_ratio is reached; what fails is left alone. */
+/*
+ * Compacts if options.compact_ratio is reached; what fails is left alone.  The
+ * next write to a collection calls it first, outside of any generation.
+ */
 void ki_compact_when_due(kist *k);
 
 /*

@@ -24,7 +24,7 @@ ki_compact_live_bytes(const ki_gen *gen, const ki_tx *own)
     return sum;
 }
 
-/* Live items and records written, over all collections and the catalog. */
+/* Live items and records written, over all collections but the catalog. */
 static void
 count_records(const ki_gen *gen, const ki_tx *own, kist_metrics *m)
 {
@@ -33,7 +33,7 @@ count_records(const ki_gen *gen, const ki_tx *own, kist_metrics *m)
     uint64_t written = 0;
     uint64_t i;
 
-    for (i = 0; i <= slots; i++) {
+    for (i = 1; i <= slots; i++) {
         const uint64_t header = ki_coll_header(gen, own, (uint32_t)i);
 
         if (header != 0) {

@@ -217,6 +217,11 @@ ki_write_begin(kist *k, ki_coll *c, ki_key *key, ki_writer **w,
         }
         return status;
     }
+    // Here and not at the end of a write: no view that a call hands out may be
+    // in a generation that the same call has replaced.
+    if (KI_UNLIKELY(k->options.compact_ratio > 0 && c != NULL)) {
+        ki_compact_when_due(k);
+    }
     status = lock_current(k, c, key, &gen);
     if (status != KIST_OK) {
         return status;
@@ -432,9 +437,6 @@ ki_write_end(kist *k, ki_writer *w, kist_status status)
         ki_chest_want(k, wanted);
         status = ki_exchange(k, gen);
         return status == KIST_OK ? KI_AGAIN : status;
-    }
-    if (KI_UNLIKELY(k->options.compact_ratio > 0)) {
-        ki_compact_when_due(k);
     }
     return status;
 }
