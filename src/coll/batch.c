@@ -43,7 +43,7 @@ kist_batch_begin(kist *k)
     ki_tx_fini(&w->tx);
     ki_tx_init(&w->tx, &w->gen->idx, KI_TX_BATCH);
     w->batch = true;
-    atomic_store(&k->owner, ki_inflight_self);
+    atomic_store(&k->owner, ki_inflight_self->thread);
     ki_leave();
     return KIST_OK;
 }
@@ -72,7 +72,7 @@ end_batch(kist *k, bool undo)
                    ki_word_load(&gen->idx, KI_W_WRITE_MARK), &wiped);
     ki_word_store(&gen->idx, KI_W_WRITE_MARK, w->tail);
     w->batch = false;
-    atomic_store(&k->owner, NULL);
+    atomic_store(&k->owner, 0);
     ki_write_unlock(w);
 }
 

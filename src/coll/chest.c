@@ -8,7 +8,7 @@
 #include "coll/batch.h"
 #include "coll/durable.h"
 #include "coll/filepair.h"
-#include "os/file.h"
+#include "os/filelock.h"
 
 #define RESERVE_DEFAULT (UINT64_C(64) << 30)
 #define LOCK_TIMEOUT_MS 60000u
@@ -173,13 +173,22 @@ ki_exchange(kist *k, const ki_gen *gen)
     if (now == NULL || now != gen) {
         goto out;
     }
-    if (atomic_load(&k->owner) != NULL) {
+    if (atomic_load(&k->owner) != 0) {
         status = KI_FAIL(KIST_ERR_NOMEM, k->log_path, KI_NO_OFFSET,
                          "address space during a batch (map_reserve)");
         goto out;
     }
+    if (options.exclusive) {
+        // Our own lock would keep us out.  Nobody else can have waited for
+        // it: whoever finds it taken is answered at once.
+        ki_filelock_drop(now->log.fd, KI_LOCK_BYTE_USERS);
+    }
     status = ki_gen_open(&place, &next);
     if (status != KIST_OK) {
+        if (options.exclusive) {
+            (void)!ki_filelock_take(now->log.fd, k->log_path,
+                                    KI_LOCK_BYTE_USERS, KI_LOCK_EXCLUSIVE, 0);
+        }
         goto out;
     }
     next->clean_shutdown = now->clean_shutdown;
@@ -307,7 +316,7 @@ kist_close(kist *k)
         }
         // Another thread's batch holds a lock in the map, which must stay
         // mapped until that thread ends: then the next writer mends it.
-        if (forked || atomic_load(&k->owner) == NULL) {
+        if (forked || atomic_load(&k->owner) == 0) {
             status = ki_gen_close(gen, forked);
         }
     }

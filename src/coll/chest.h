@@ -60,7 +60,7 @@ struct kist {
     char *log_path;              /* owned */
     char *index_path;            /* owned */
     ki_writer writer;            /* of whoever holds the index's lock here */
-    _Atomic(const void *) owner; /* inflight slot of the thread in a batch */
+    _Atomic uint64_t owner;      /* the thread in a batch; 0: none */
     pthread_mutex_t mutex;       /* generations, syncer */
     ki_gen *retired;
     _Atomic uint32_t references; /* handle, collections, scans */
@@ -73,7 +73,6 @@ typedef struct ki_coll {
     kist *k;
     kist_kind kind;
     kist_type type;
-    uint32_t id;            /* in the bound generation */
     _Atomic uint64_t bound; /* serial of the generation these belong to */
     _Atomic uint64_t header;
     _Atomic uint64_t serial;
@@ -136,9 +135,11 @@ void ki_chest_want(kist *k, uint64_t reserve);
 static inline const ki_tx *
 ki_own_tx(const kist *k)
 {
-    const void *owner = atomic_load_explicit(&k->owner, memory_order_relaxed);
+    const uint64_t owner = atomic_load_explicit(&k->owner,
+                                                memory_order_relaxed);
 
-    return KI_UNLIKELY(owner != NULL && owner == ki_inflight_self)
+    return KI_UNLIKELY(owner != 0 && ki_inflight_self != NULL &&
+                       owner == ki_inflight_self->thread)
                ? &k->writer.tx
                : NULL;
 }

@@ -162,7 +162,6 @@ bind(ki_coll *c, const ki_gen *gen, const ki_tx *own, uint64_t header)
     atomic_store(&c->bound, 0);
     atomic_store(&c->header, header);
     atomic_store(&c->serial, ki_keyed_at(gen, own, header, KI_C_SERIAL));
-    c->id = (uint32_t)(ki_keyed_at(gen, own, header, KI_C_ABOUT) >> 32);
     atomic_store(&c->bound, gen->serial);
 }
 

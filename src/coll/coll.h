@@ -124,6 +124,13 @@ bool ki_coll_inline_bytes(kist_type type, uint64_t word, uint8_t bytes[8],
 /* --- what dict and set do alike --------------------------------------------
  */
 
+/* The number that records of the collection at `header` carry. */
+static inline uint32_t
+ki_coll_id(const ki_tx *tx, uint64_t header)
+{
+    return (uint32_t)(ki_tx_load(tx, header + KI_C_ABOUT) >> 32);
+}
+
 /* What the writer reads through: its own words if it is in a batch. */
 static inline const ki_tx *
 ki_write_view(const ki_writer *w)
@@ -136,13 +143,13 @@ ki_write_view(const ki_writer *w)
  * and lists the words.  The caller has begun and will end.
  */
 KIST_NODISCARD kist_status ki_keyed_put(ki_writer *w, uint64_t header,
-                                        uint32_t id, const ki_key *key,
+                                        const ki_key *key,
                                         ki_found *old,
                                         const kist_value *value);
 
 /* Writes the record that removes what was found, and lists the words. */
 KIST_NODISCARD kist_status ki_keyed_remove(ki_writer *w, uint64_t header,
-                                           uint32_t id, ki_found *old);
+                                           ki_found *old);
 
 /*
  * One whole call: removes the last or first item.  *record is what was

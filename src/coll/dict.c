@@ -96,47 +96,63 @@ kist_dict_contains(kist_dict *dict, kist_slice key)
                                           : get_slowly(dict, key, NULL);
 }
 
+/* Looks n <= KI_AHEAD keys up; an absent one gives KIST_ANY. */
+static kist_status
+get_some(const ki_reader *r, const kist_slice *keys, size_t n,
+         kist_value *values)
+{
+    ki_key ahead[KI_AHEAD];
+    ki_found found;
+    kist_status status = KIST_OK;
+    size_t i;
+
+    ki_look_ahead(r, keys, n, ahead);
+    for (i = 0; i < n && status == KIST_OK; i++) {
+        status = ki_keyed_find(r->gen, r->own, r->header, &ahead[i], true,
+                               &found);
+        if (status == KIST_OK) {
+            status = ki_coll_value(r->gen, found.offset, &found.record,
+                                   &values[i]);
+        }
+        else if (status == KIST_ERR_NOTFOUND) {
+            memset(&values[i], 0, sizeof(values[i]));
+            status = KIST_OK;
+        }
+    }
+    return status;
+}
+
+/* All in one generation: views of two would not live equally long. */
+static kist_status
+get_many_once(kist_dict *dict, const kist_slice *keys, size_t count,
+              kist_value *values)
+{
+    ki_reader r;
+    kist_status status;
+    size_t i;
+
+    status = ki_read_begin(&dict->coll, &r);
+    if (status != KIST_OK) {
+        return status;
+    }
+    for (i = 0; i < count && status == KIST_OK; i += KI_AHEAD) {
+        status = get_some(&r, keys + i,
+                          count - i < KI_AHEAD ? count - i : KI_AHEAD,
+                          values + i);
+    }
+    return ki_read_end(&dict->coll, &r, status);
+}
+
 kist_status
 kist_dict_get_many(kist_dict *dict, const kist_slice *keys, size_t count,
                    kist_value *values)
 {
-    ki_key ahead[KI_AHEAD];
-    ki_reader r;
     kist_status status;
-    size_t i = 0;
 
-    while (i < count) {
-        const size_t n = count - i < KI_AHEAD ? count - i : KI_AHEAD;
-        size_t j;
-
-        status = ki_read_begin(&dict->coll, &r);
-        if (status != KIST_OK) {
-            return status;
-        }
-        ki_look_ahead(&r, keys + i, n, ahead);
-        for (j = 0; j < n && status == KIST_OK; j++) {
-            ki_found found;
-
-            status =
-                ki_keyed_find(r.gen, r.own, r.header, &ahead[j], true, &found);
-            if (status == KIST_OK) {
-                status = ki_coll_value(r.gen, found.offset, &found.record,
-                                       &values[i + j]);
-            }
-            else if (status == KIST_ERR_NOTFOUND) {
-                memset(&values[i + j], 0, sizeof(values[i + j]));
-                status = KIST_OK;
-            }
-        }
-        status = ki_read_end(&dict->coll, &r, status);
-        if (status == KIST_OK) {
-            i += n;
-        }
-        else if (status != KI_AGAIN) {
-            return status;
-        }
-    }
-    return KIST_OK;
+    do {
+        status = get_many_once(dict, keys, count, values);
+    } while (status == KI_AGAIN);
+    return status;
 }
 
 /* --- writing
@@ -184,7 +200,7 @@ put_once(kist_dict *dict, kist_slice slice, const kist_value *value,
         }
     }
     else if (status == KIST_OK || status == KIST_ERR_NOTFOUND) {
-        status = ki_keyed_put(w, header, c->id, &key,
+        status = ki_keyed_put(w, header, &key,
                               status == KIST_OK ? &old : NULL, value);
     }
     return ki_write_end(c->k, w, status);
@@ -245,13 +261,16 @@ put_some(kist_dict *dict, const kist_slice *keys, const kist_value *values,
         if (status != KIST_OK && status != KIST_ERR_NOTFOUND) {
             break;
         }
-        status = ki_keyed_put(w, r.header, c->id, &ahead[i],
+        status = ki_keyed_put(w, r.header, &ahead[i],
                               status == KIST_OK ? &old : NULL, &values[i]);
         if (status != KIST_OK) {
             break;
         }
         ki_write_step(w);
         *done += 1;
+    }
+    if (status != KIST_OK && w->batch) {
+        *done = 0; // undone by the end of the call
     }
     return ki_write_end(c->k, w, status);
 }
@@ -311,7 +330,7 @@ remove_once(kist_dict *dict, kist_slice slice, kist_value *value)
         status = ki_coll_value(w->gen, old.offset, &old.record, value);
     }
     if (status == KIST_OK) {
-        status = ki_keyed_remove(w, header, c->id, &old);
+        status = ki_keyed_remove(w, header, &old);
     }
     return ki_write_end(c->k, w, status);
 }

@@ -260,6 +260,16 @@ is_sound(const ki_gen *gen)
            tail <= size;
 }
 
+/* Do records stand behind its tail?  Then it is older than the log. */
+static bool
+is_behind(const ki_gen *gen)
+{
+    const uint64_t tail = ki_word_load(&gen->idx, KI_W_TAIL);
+
+    return tail + 8 <= ki_log_end(gen) &&
+           ki_load_le64(gen->log.base + tail) != 0;
+}
+
 static bool
 is_clean(const ki_gen *gen)
 {
@@ -267,7 +277,7 @@ is_clean(const ki_gen *gen)
 
     return ki_word_load(&gen->idx, KI_W_CLEAN) == 1 && is_sound(gen) &&
            ki_reclog_closed_end(&gen->log) == tail &&
-           ki_idx_synced(&gen->idx) == tail;
+           ki_idx_synced(&gen->idx) == tail && !is_behind(gen);
 }
 
 /*
@@ -277,7 +287,7 @@ is_clean(const ki_gen *gen)
 static bool
 is_intact(const ki_gen *gen)
 {
-    return ki_idx_is_alive(&gen->idx, &gen->log.id) ||
+    return ki_idx_is_alive(&gen->idx, &gen->log.id, false) ||
            ki_idx_sum(&gen->idx) == ki_word_load(&gen->idx, KI_W_CLEAN_SUM);
 }
 
@@ -285,7 +295,7 @@ is_intact(const ki_gen *gen)
 static bool
 is_foreign(const ki_gen *gen)
 {
-    return ki_word_load(&gen->idx, KI_W_CLEAN) != 0 && !is_clean(gen);
+    return ki_word_load(&gen->idx, KI_W_CLEAN) == 1 && !is_clean(gen);
 }
 
 /* An index that was closed cleanly, and that nobody else has mapped. */
@@ -341,8 +351,7 @@ join(ki_gen *gen, const ki_place *place, bool *behind)
         if (ki_word_load(&gen->idx, KI_W_LOG_SIZE) > size) {
             ki_word_store(&gen->idx, KI_W_LOG_SIZE, size);
         }
-        *behind = tail + 8 <= size && tail + 8 <= gen->log.limit &&
-                  ki_load_le64(gen->log.base + tail) != 0;
+        *behind = is_behind(gen);
     }
     ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
     return status;
@@ -359,7 +368,7 @@ judge_alone(ki_gen *gen, const ki_place *place)
     if (gen->clean_shutdown && is_intact(gen)) {
         return revive(gen);
     }
-    if (!gen->clean_shutdown && ki_idx_is_alive(&gen->idx, &gen->log.id) &&
+    if (!gen->clean_shutdown && ki_idx_is_alive(&gen->idx, &gen->log.id, false) &&
         is_sound(gen) && !is_foreign(gen)) {
         if (ki_word_load(&gen->idx, KI_W_POISONED) != 0) {
             return heal_poisoned(gen, place, synced);
@@ -383,7 +392,7 @@ judge_beside(ki_gen *gen, const ki_place *place)
         // Replaced by a compaction or a rebuild since we opened it.
         return KI_AGAIN;
     }
-    if (ki_idx_is_alive(&gen->idx, &gen->log.id) && is_sound(gen)) {
+    if (ki_idx_is_alive(&gen->idx, &gen->log.id, true) && is_sound(gen)) {
         return join(gen, place, &behind);
     }
     return gen->clean_shutdown && is_intact(gen) ? revive(gen)
@@ -444,7 +453,7 @@ borrow_index(ki_gen *gen, const ki_place *place, uint64_t *synced)
         gen->clean_shutdown = is_clean(gen);
         if ((gen->clean_shutdown && is_intact(gen)) ||
             (!gen->clean_shutdown && is_sound(gen) && !is_foreign(gen) &&
-             ki_idx_is_alive(&gen->idx, &gen->log.id))) {
+             ki_idx_is_alive(&gen->idx, &gen->log.id, false))) {
             return KIST_OK;
         }
         *synced = ki_idx_synced(&gen->idx);
@@ -748,14 +757,31 @@ close_index(ki_gen *gen)
     return status;
 }
 
+/*
+ * Two who close at once would each see the other's shared lock: so each drops
+ * its own and asks again, and whoever drops last is alone.
+ */
+static bool
+is_last_user(const ki_gen *gen)
+{
+    const int fd = gen->log.fd;
+
+    if (ki_filelock_take(fd, gen->log.path, KI_LOCK_BYTE_USERS,
+                         KI_LOCK_EXCLUSIVE, 0) == KIST_OK) {
+        return true;
+    }
+    ki_filelock_drop(fd, KI_LOCK_BYTE_USERS);
+    return ki_filelock_take(fd, gen->log.path, KI_LOCK_BYTE_USERS,
+                            KI_LOCK_EXCLUSIVE, 0) == KIST_OK;
+}
+
 /* What the last user of a writable pair does. */
 static kist_status
 close_cleanly(ki_gen *gen)
 {
     kist_status status;
 
-    if (ki_filelock_take(gen->log.fd, gen->log.path, KI_LOCK_BYTE_USERS,
-                         KI_LOCK_EXCLUSIVE, 0) != KIST_OK) {
+    if (!is_last_user(gen)) {
         return KIST_OK;
     }
     if (ki_word_load(&gen->idx, KI_W_STALE) != 0 ||

@@ -7,7 +7,7 @@
 #include "coll/writer.h"
 
 kist_status
-ki_keyed_put(ki_writer *w, uint64_t header, uint32_t id, const ki_key *key,
+ki_keyed_put(ki_writer *w, uint64_t header, const ki_key *key,
              ki_found *old, const kist_value *value)
 {
     ki_vacancy vacancy;
@@ -16,7 +16,7 @@ ki_keyed_put(ki_writer *w, uint64_t header, uint32_t id, const ki_key *key,
     kist_status status;
 
     record.op = KI_OP_PUT;
-    record.coll = id;
+    record.coll = ki_coll_id(&w->tx, header);
     record.key = key->data;
     record.ksize = (uint32_t)key->size;
     if (old == NULL) {
@@ -45,7 +45,7 @@ ki_keyed_put(ki_writer *w, uint64_t header, uint32_t id, const ki_key *key,
 
 /* A record without key and value. */
 static kist_status
-write_bare(ki_writer *w, ki_op op, uint32_t id, uint64_t slot)
+write_bare(ki_writer *w, ki_op op, uint64_t header, uint64_t slot)
 {
     ki_record record;
     uint64_t offset;
@@ -53,18 +53,18 @@ write_bare(ki_writer *w, ki_op op, uint32_t id, uint64_t slot)
     memset(&record, 0, sizeof(record));
     record.op = (uint8_t)op;
     record.tag = KIST_NULL;
-    record.coll = id;
+    record.coll = ki_coll_id(&w->tx, header);
     record.slot = slot;
     return ki_write_record(w, &record, NULL, true, &offset);
 }
 
 kist_status
-ki_keyed_remove(ki_writer *w, uint64_t header, uint32_t id, ki_found *old)
+ki_keyed_remove(ki_writer *w, uint64_t header, ki_found *old)
 {
     kist_status status = ki_keyed_slot(&w->tx, header, old);
 
     if (status == KIST_OK) {
-        status = write_bare(w, KI_OP_DELETE, id, old->record.slot);
+        status = write_bare(w, KI_OP_DELETE, header, old->record.slot);
     }
     if (status == KIST_OK) {
         ki_keyed_delete(&w->tx, header, old);
@@ -122,7 +122,7 @@ ki_keyed_pop_end(ki_coll *c, bool last, uint64_t *offset, ki_record *record,
     if (status == KIST_OK) {
         *offset = found.offset;
         *record = found.record;
-        status = ki_keyed_remove(w, header, c->id, &found);
+        status = ki_keyed_remove(w, header, &found);
     }
     return ki_write_end(c->k, w, status);
 }
@@ -159,7 +159,7 @@ empty_once(ki_coll *c)
         return status;
     }
     if (ki_keyed_at(w->gen, ki_write_view(w), header, KI_C_COUNT) > 0) {
-        status = write_bare(w, KI_OP_CLEAR, c->id, 0);
+        status = write_bare(w, KI_OP_CLEAR, header, 0);
         if (status == KIST_OK) {
             ki_keyed_clear(&w->tx, header);
             ki_account(&w->tx, header, 0, true);

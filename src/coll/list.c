@@ -217,7 +217,7 @@ write_change(ki_writer *w, const ki_coll *c, uint64_t header,
     memset(&record, 0, sizeof(record));
     record.op = (uint8_t)change->op;
     record.tag = KIST_BYTES;
-    record.coll = c->id;
+    record.coll = ki_coll_id(&w->tx, header);
     record.slot = change->index;
     record.value = change->bytes.data;
     record.vsize = (uint32_t)change->bytes.size;
@@ -325,6 +325,9 @@ append_some(kist_list *list, const kist_value *values, size_t count,
             ki_write_step(w);
             *done += 1;
         }
+    }
+    if (status != KIST_OK && w->batch) {
+        *done = 0; // undone by the end of the call
     }
     return ki_write_end(c->k, w, status);
 }

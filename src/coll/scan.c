@@ -438,7 +438,7 @@ next_once(kist_scan *scan, kist_slice *key, kist_value *value)
         status = fetch(scan, &r);
     }
     if (status == KIST_OK) {
-        word = scan->words[scan->used++];
+        word = scan->words[scan->used];
         if (scan->c->kind == KIST_KIND_LIST) {
             *key = kist_bytes(NULL, 0);
             status = ki_list_values(&r, scan->c->type, &word, 1,
@@ -447,6 +447,9 @@ next_once(kist_scan *scan, kist_slice *key, kist_value *value)
         else {
             status = keyed_item(scan, &r, word, key, value);
         }
+        // An item that is damaged is passed over by the next call; one that
+        // only this generation cannot reach is not.
+        scan->used += status != KI_AGAIN;
     }
     return ki_read_end(scan->c, &r, status);
 }

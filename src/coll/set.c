@@ -95,7 +95,7 @@ add_once(kist_set *set, const kist_value *member, const kist_buf *bytes,
         ki_keyed_find(w->gen, ki_write_view(w), header, &key, false, &old);
     *added = status == KIST_ERR_NOTFOUND;
     if (*added) {
-        status = ki_keyed_put(w, header, c->id, &key, NULL,
+        status = ki_keyed_put(w, header, &key, NULL,
                               ki_member_is_canonical(member) ? &none : member);
     }
     return ki_write_end(c->k, w, status);
@@ -192,7 +192,7 @@ remove_once(kist_set *set, const kist_buf *bytes)
     status =
         ki_keyed_find(w->gen, ki_write_view(w), header, &key, false, &old);
     if (status == KIST_OK) {
-        status = ki_keyed_remove(w, header, c->id, &old);
+        status = ki_keyed_remove(w, header, &old);
     }
     return ki_write_end(c->k, w, status);
 }

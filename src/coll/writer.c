@@ -22,19 +22,28 @@
 void
 ki_write_mend(ki_gen *gen)
 {
+    static const uint8_t zeros[4096];
     const uint64_t size = ki_log_end(gen);
     uint64_t tail;
     uint64_t mark;
+    uint64_t at;
     bool wiped;
 
     ki_tx_redo(&gen->idx);
     tail = ki_word_load(&gen->idx, KI_W_TAIL);
     mark = ki_word_load(&gen->idx, KI_W_WRITE_MARK);
-    if (mark > size) {
-        mark = size;
+    if (mark > ki_word_load(&gen->idx, KI_W_LOG_SIZE)) {
+        mark = ki_word_load(&gen->idx, KI_W_LOG_SIZE);
     }
-    if (tail < mark) {
-        ki_reclog_wipe(&gen->log, tail, mark, &wiped);
+    if (tail < mark && tail < size) {
+        ki_reclog_wipe(&gen->log, tail, mark < size ? mark : size, &wiped);
+    }
+    // The dead one may have mapped more than we have.
+    for (at = tail > size ? tail : size; at < mark; at += sizeof(zeros)) {
+        (void)!ki_file_write_at(gen->log.fd, gen->log.path, at, zeros,
+                                mark - at < sizeof(zeros)
+                                    ? (size_t)(mark - at)
+                                    : sizeof(zeros));
     }
     ki_word_store(&gen->idx, KI_W_WRITE_MARK, tail);
 }
@@ -85,14 +94,13 @@ clear_clean_mark(ki_gen *gen)
     if (KI_LIKELY(ki_word_load(&gen->idx, KI_W_CLEAN) == 0)) {
         return KIST_OK;
     }
-    ki_word_store(&gen->idx, KI_W_CLEAN, 0);
+    // Who dies between the two stores leaves the sync to the next writer.
+    ki_word_store(&gen->idx, KI_W_CLEAN, 2);
     KI_POINT("clean mark cleared");
-    if (gen->idx.fd < 0) {
-        return KIST_OK;
-    }
-    status = ki_file_sync(gen->idx.fd, gen->idx.path);
-    if (status != KIST_OK) {
-        ki_word_store(&gen->idx, KI_W_CLEAN, 1);
+    status = gen->idx.fd < 0 ? KIST_OK
+                             : ki_file_sync(gen->idx.fd, gen->idx.path);
+    if (status == KIST_OK) {
+        ki_word_store(&gen->idx, KI_W_CLEAN, 0);
     }
     return status;
 }
@@ -225,6 +233,12 @@ ki_write_begin(kist *k, ki_coll *c, ki_key *key, ki_writer **w,
     status = lock_current(k, c, key, &gen);
     if (status != KIST_OK) {
         return status;
+    }
+    // We have the lock, so whoever had a batch here has ended without ending
+    // it: its thread is gone.
+    if (KI_UNLIKELY(atomic_load_explicit(&k->owner, memory_order_relaxed) !=
+                    0)) {
+        atomic_store(&k->owner, 0);
     }
     k->writer.gen = gen;
     k->writer.batch = false;

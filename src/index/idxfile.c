@@ -193,16 +193,18 @@ identity_now(const ki_idx *idx, const ki_file_id *log, uint64_t words[9])
 }
 
 bool
-ki_idx_is_alive(const ki_idx *idx, const ki_file_id *log)
+ki_idx_is_alive(const ki_idx *idx, const ki_file_id *log, bool beside)
 {
     uint64_t words[9];
     unsigned i;
 
-    if (identity_now(idx, log, words) != KIST_OK || words[2] == 0) {
+    if (identity_now(idx, log, words) != KIST_OK ||
+        (!beside && words[2] == 0)) {
         return false;
     }
     for (i = 0; i < 9; i++) {
-        if (ki_word_load(idx, KI_W_IDENTITY + 8 * (uint64_t)i) != words[i]) {
+        if ((i != 2 || !beside) &&
+            ki_word_load(idx, KI_W_IDENTITY + 8 * (uint64_t)i) != words[i]) {
             return false;
         }
     }

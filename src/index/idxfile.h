@@ -23,7 +23,8 @@
  *       40     hash of the words above
  *       64     identity of the index file: boot (2), mount, device, inode,
  *              birth (ki_file_id); then the log's device, inode, birth
- *      192     clean: 1 from a clean close to the first write after it
+ *      192     clean: 1 from a clean close to the first write after it, 2
+ *              while that is being taken back on the disk, else 0
  *              (and at 216 what ki_idx_sum() was then)
  *      200     poisoned: 1 after a failed sync
  *      208     stale: 1 once a newer generation has taken over
@@ -197,8 +198,10 @@ void ki_idx_close(ki_idx *idx);
  * Is what the header says still the truth?  `log` is the open log's identity.
  * True if nothing can have been lost since the last store into the index:
  * the same file under the same mount of the same boot, beside the same log.
+ * With `beside` the caller knows that others have it mapped, so the mount
+ * cannot have changed and is not asked (older kernels cannot tell it).
  */
-bool ki_idx_is_alive(const ki_idx *idx, const ki_file_id *log);
+bool ki_idx_is_alive(const ki_idx *idx, const ki_file_id *log, bool beside);
 
 /* Writes the identities that ki_idx_is_alive() will compare. */
 KIST_NODISCARD kist_status ki_idx_set_alive(ki_idx *idx,

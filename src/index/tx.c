@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/fail.h"
+#include "os/file.h"
 
 void
 ki_tx_init(ki_tx *tx, ki_idx *idx, ki_tx_mode mode)
@@ -41,9 +42,40 @@ apply(ki_idx *idx, const ki_pair *pairs, size_t count)
     }
 }
 
+/*
+ * The one who mends may have mapped less than the one who died: what lies
+ * beyond is read and written through the file, which is the same memory.
+ */
+static uint64_t
+load_far(const ki_idx *idx, uint64_t address)
+{
+    uint64_t word = 0;
+
+    if (address + 8 <= idx->limit) {
+        return ki_word_load(idx, address);
+    }
+    return idx->fd >= 0 && ki_file_read_at(idx->fd, idx->path, address, &word,
+                                           sizeof(word)) == KIST_OK
+               ? word
+               : 0;
+}
+
+static void
+store_far(ki_idx *idx, uint64_t address, uint64_t word)
+{
+    if (address + 8 <= idx->limit) {
+        ki_word_store(idx, address, word);
+    }
+    else if (idx->fd >= 0) {
+        (void)!ki_file_write_at(idx->fd, idx->path, address, &word,
+                                sizeof(word));
+    }
+}
+
 void
 ki_tx_redo(ki_idx *idx)
 {
+    const uint64_t size = ki_word_load(idx, KI_W_SIZE);
     const uint64_t count = ki_word_load(idx, KI_W_REDO_COUNT);
     const uint64_t page = ki_word_load(idx, KI_W_REDO_PAGE);
     uint64_t i;
@@ -51,15 +83,14 @@ ki_tx_redo(ki_idx *idx)
     if (count == 0) {
         return;
     }
-    if (count <= idx->limit / sizeof(ki_pair) &&
-        ki_idx_holds(idx, page, count * sizeof(ki_pair))) {
-        for (i = 0; i < count; i++) {
-            const uint64_t at = page + i * sizeof(ki_pair);
-            const uint64_t address = ki_word_load(idx, at);
+    for (i = 0; i < count && count <= size / sizeof(ki_pair) && page < size &&
+                page % 8 == 0;
+         i++) {
+        const uint64_t at = page + i * sizeof(ki_pair);
+        const uint64_t address = load_far(idx, at);
 
-            if (ki_idx_holds(idx, address, 8)) {
-                ki_word_store(idx, address, ki_word_load(idx, at + 8));
-            }
+        if (address % 8 == 0 && address < size && size - address >= 8) {
+            store_far(idx, address, load_far(idx, at + 8));
         }
     }
     ki_word_store(idx, KI_W_REDO_COUNT, 0);

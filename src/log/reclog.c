@@ -80,30 +80,60 @@ head_load(ki_reclog *log, const uint8_t page[KI_LOG_BEGIN])
     return KIST_OK;
 }
 
+/* Both maps at `reserve` bytes of address space each, or none. */
 static kist_status
-map_it(ki_reclog *log, uint64_t size, uint64_t reserve)
+map_both(ki_reclog *log, uint64_t size, uint64_t reserve)
 {
     kist_status status;
 
-    if (reserve < size * 4) {
-        reserve = size * 4;
-    }
     status = ki_mapping_init(&log->read_map, log->fd, log->path,
                              log->writable ? KI_MAP_WRITE : KI_MAP_READ, size,
                              reserve, true);
+    if (status == KIST_OK && log->writable) {
+        status = ki_mapping_init(&log->write_map, log->fd, log->path,
+                                 KI_MAP_WRITE, log->read_map.reserved,
+                                 log->read_map.reserved, false);
+    }
+    if (status != KIST_OK) {
+        ki_mapping_fini(&log->read_map);
+    }
+    return status;
+}
+
+/*
+ * Where the address space is limited, the first map must not take so much
+ * that nothing is left for the second and for the index: less is asked for
+ * until both fit, and then a quarter of that is used.
+ */
+static kist_status
+map_it(ki_reclog *log, uint64_t size, uint64_t reserve)
+{
+    uint64_t wanted = reserve < size * 4 ? size * 4 : reserve;
+    kist_status status = map_both(log, size, wanted);
+    bool scarce = status == KIST_ERR_NOMEM ||
+                  (status == KIST_OK && log->read_map.reserved < wanted);
+
+    while (scarce && wanted > size) {
+        ki_mapping_fini(&log->read_map);
+        ki_mapping_fini(&log->write_map);
+        wanted = wanted / 4 > size ? wanted / 4 : size;
+        status = map_both(log, size, wanted);
+        scarce = status == KIST_ERR_NOMEM ||
+                 (status == KIST_OK && log->read_map.reserved < wanted);
+        if (!scarce && wanted / 4 > size) {
+            ki_mapping_fini(&log->read_map);
+            ki_mapping_fini(&log->write_map);
+            status = map_both(log, size, wanted / 4);
+        }
+    }
     if (status != KIST_OK) {
         return status;
     }
     log->base = log->read_map.base;
     log->limit = log->read_map.reserved;
-    if (log->writable) {
-        status = ki_mapping_init(&log->write_map, log->fd, log->path,
-                                 KI_MAP_WRITE, log->limit, log->limit, false);
-    }
-    if (status == KIST_OK && ki_io->identify(log->fd, &log->id) != 0) {
-        status = KI_FAIL(KIST_ERR_IO, log->path, KI_NO_OFFSET, "statx");
-    }
-    return status;
+    return ki_io->identify(log->fd, &log->id) == 0
+               ? KIST_OK
+               : KI_FAIL(KIST_ERR_IO, log->path, KI_NO_OFFSET, "statx");
 }
 
 static kist_status

@@ -135,6 +135,7 @@ make_line(void)
 kist_status
 ki_inflight_register(void)
 {
+    static _Atomic uint64_t threads = 1;
     line *owned;
 
     if (ki_inflight_self != NULL) {
@@ -155,6 +156,7 @@ ki_inflight_register(void)
         release_line(owned);
         return KI_FAIL(KIST_ERR_NOMEM, NULL, KI_NO_OFFSET, "thread slot");
     }
+    owned->slot.thread = atomic_fetch_add(&threads, 1);
     ki_inflight_self = &owned->slot;
     return KIST_OK;
 }

@@ -221,26 +221,26 @@ test_alive(void **state)
     uint64_t i;
 
     make(&idx, place);
-    assert_false(ki_idx_is_alive(&idx, &log));
+    assert_false(ki_idx_is_alive(&idx, &log, false));
     KT_OK(ki_idx_set_alive(&idx, &log));
     assert_int_equal(ki_io->identify(idx.fd, &here), 0);
     // Before Linux 6.8 nothing is ever proven, see ki_file_id.
     proven = here.mount != 0;
-    assert_int_equal(ki_idx_is_alive(&idx, &log), proven);
+    assert_int_equal(ki_idx_is_alive(&idx, &log, false), proven);
     ki_idx_close(&idx);
     KT_OK(reopen(&idx, place));
-    assert_int_equal(ki_idx_is_alive(&idx, &log), proven);
+    assert_int_equal(ki_idx_is_alive(&idx, &log, false), proven);
     for (i = 0; i < 9; i++) {
         const uint64_t at = KI_W_IDENTITY + i * 8;
         const uint64_t was = ki_word_load(&idx, at);
 
         ki_word_store(&idx, at, was + 1);
-        assert_false(ki_idx_is_alive(&idx, &log));
+        assert_false(ki_idx_is_alive(&idx, &log, false));
         ki_word_store(&idx, at, was);
     }
-    assert_int_equal(ki_idx_is_alive(&idx, &log), proven);
+    assert_int_equal(ki_idx_is_alive(&idx, &log, false), proven);
     log.inode++;
-    assert_false(ki_idx_is_alive(&idx, &log));
+    assert_false(ki_idx_is_alive(&idx, &log, false));
     log.inode--;
     ki_idx_close(&idx);
 
@@ -252,7 +252,7 @@ test_alive(void **state)
     kt_write_file(place->path, bytes, size);
     free(bytes);
     KT_OK(reopen(&idx, place));
-    assert_false(ki_idx_is_alive(&idx, &log));
+    assert_false(ki_idx_is_alive(&idx, &log, false));
     ki_idx_close(&idx);
 }
 
