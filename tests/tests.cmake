@@ -8,7 +8,8 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 # and our own assertions on.  Its inner names can be linked to.
 add_library(kist_test STATIC ${KIST_SOURCES})
 target_include_directories(kist_test PUBLIC include src)
-target_compile_definitions(kist_test PUBLIC KIST_POINTS KIST_ASSERT)
+target_compile_definitions(kist_test PUBLIC KIST_POINTS KIST_ASSERT
+                           KT_GOLDEN_DIR="${PROJECT_SOURCE_DIR}/tests/golden")
 target_link_libraries(kist_test PUBLIC Threads::Threads PRIVATE kist_flags)
 
 file(GLOB KIST_SUPPORT_SOURCES CONFIGURE_DEPENDS tests/support/*.c)

@@ -8,14 +8,19 @@
  *
  * Layer    public.
  * Threads  every call may be made from any thread and any process at any
- *          time, kist_close() included: a call that comes too late answers
- *          KIST_ERR_CLOSED.  Reads take no lock and wait for nobody; writes
- *          take turns, one writer at a time per kist.
+ *          time.  kist_close() waits for calls inside; a call through a
+ *          collection or scan handle that comes later answers
+ *          KIST_ERR_CLOSED.  The kist * itself is gone once kist_close() has
+ *          returned: using it then is the caller's error.  Reads take no lock
+ *          and wait for nobody; writes take turns, one writer at a time per
+ *          kist.
  * Fork     a child has no use of handles opened before fork(): its calls
  *          answer KIST_ERR_FORKED, and it may kist_close() them.
  * Views    a kist_slice or kist_value that a read hands out points into the
- *          mapped file.  It is good until the same thread's next call into
- *          kist, or until the handle is closed.  Copy what must live longer.
+ *          mapped file.  It is good until the same thread's next call on a
+ *          kist, collection or scan handle, or until the kist is closed.  The
+ *          functions of pack.h, value.h and bytes.h are no such calls.  Copy
+ *          what must live longer.
  */
 #ifndef KIST_HANDLE_H
 #define KIST_HANDLE_H
