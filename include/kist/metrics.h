@@ -21,7 +21,7 @@ typedef struct kist_metrics {
     uint64_t index_bytes;       /* of index in use */
     uint64_t index_file_bytes;
     uint64_t total_disk_usage_bytes; /* log_file_bytes + index_file_bytes */
-    uint64_t live_records; /* items, of all collections */
+    uint64_t live_records;           /* items, of all collections */
     uint64_t dead_records;
     uint64_t collections;
     uint64_t synced_bytes;      /* of log: known to survive a power cut */

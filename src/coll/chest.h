@@ -57,11 +57,11 @@ struct kist {
     _Atomic(ki_gen *) gen; /* NULL: closed */
     uint32_t forks;        /* ki_inflight_forks at open */
     kist_options options;
-    char *log_path;              /* owned */
-    char *index_path;            /* owned */
-    ki_writer writer;            /* of whoever holds the index's lock here */
-    _Atomic uint64_t owner;      /* the thread in a batch; 0: none */
-    pthread_mutex_t mutex;       /* generations, syncer */
+    char *log_path;         /* owned */
+    char *index_path;       /* owned */
+    ki_writer writer;       /* of whoever holds the index's lock here */
+    _Atomic uint64_t owner; /* the thread in a batch; 0: none */
+    pthread_mutex_t mutex;  /* generations, syncer */
     ki_gen *retired;
     _Atomic uint32_t references; /* handle, collections, scans */
     _Atomic uint64_t reserve;    /* address space to map, bytes */
@@ -135,8 +135,8 @@ void ki_chest_want(kist *k, uint64_t reserve);
 static inline const ki_tx *
 ki_own_tx(const kist *k)
 {
-    const uint64_t owner = atomic_load_explicit(&k->owner,
-                                                memory_order_relaxed);
+    const uint64_t owner =
+        atomic_load_explicit(&k->owner, memory_order_relaxed);
 
     return KI_UNLIKELY(owner != 0 && ki_inflight_self != NULL &&
                        owner == ki_inflight_self->thread)

@@ -143,8 +143,7 @@ ki_write_view(const ki_writer *w)
  * and lists the words.  The caller has begun and will end.
  */
 KIST_NODISCARD kist_status ki_keyed_put(ki_writer *w, uint64_t header,
-                                        const ki_key *key,
-                                        ki_found *old,
+                                        const ki_key *key, ki_found *old,
                                         const kist_value *value);
 
 /* Writes the record that removes what was found, and lists the words. */

@@ -108,11 +108,11 @@ get_some(const ki_reader *r, const kist_slice *keys, size_t n,
 
     ki_look_ahead(r, keys, n, ahead);
     for (i = 0; i < n && status == KIST_OK; i++) {
-        status = ki_keyed_find(r->gen, r->own, r->header, &ahead[i], true,
-                               &found);
+        status =
+            ki_keyed_find(r->gen, r->own, r->header, &ahead[i], true, &found);
         if (status == KIST_OK) {
-            status = ki_coll_value(r->gen, found.offset, &found.record,
-                                   &values[i]);
+            status =
+                ki_coll_value(r->gen, found.offset, &found.record, &values[i]);
         }
         else if (status == KIST_ERR_NOTFOUND) {
             memset(&values[i], 0, sizeof(values[i]));
@@ -136,9 +136,9 @@ get_many_once(kist_dict *dict, const kist_slice *keys, size_t count,
         return status;
     }
     for (i = 0; i < count && status == KIST_OK; i += KI_AHEAD) {
-        status = get_some(&r, keys + i,
-                          count - i < KI_AHEAD ? count - i : KI_AHEAD,
-                          values + i);
+        status =
+            get_some(&r, keys + i, count - i < KI_AHEAD ? count - i : KI_AHEAD,
+                     values + i);
     }
     return ki_read_end(&dict->coll, &r, status);
 }
@@ -200,8 +200,8 @@ put_once(kist_dict *dict, kist_slice slice, const kist_value *value,
         }
     }
     else if (status == KIST_OK || status == KIST_ERR_NOTFOUND) {
-        status = ki_keyed_put(w, header, &key,
-                              status == KIST_OK ? &old : NULL, value);
+        status = ki_keyed_put(w, header, &key, status == KIST_OK ? &old : NULL,
+                              value);
     }
     return ki_write_end(c->k, w, status);
 }

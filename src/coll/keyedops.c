@@ -7,8 +7,8 @@
 #include "coll/writer.h"
 
 kist_status
-ki_keyed_put(ki_writer *w, uint64_t header, const ki_key *key,
-             ki_found *old, const kist_value *value)
+ki_keyed_put(ki_writer *w, uint64_t header, const ki_key *key, ki_found *old,
+             const kist_value *value)
 {
     ki_vacancy vacancy;
     ki_record record;

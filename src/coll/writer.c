@@ -41,9 +41,8 @@ ki_write_mend(ki_gen *gen)
     // The dead one may have mapped more than we have.
     for (at = tail > size ? tail : size; at < mark; at += sizeof(zeros)) {
         (void)!ki_file_write_at(gen->log.fd, gen->log.path, at, zeros,
-                                mark - at < sizeof(zeros)
-                                    ? (size_t)(mark - at)
-                                    : sizeof(zeros));
+                                mark - at < sizeof(zeros) ? (size_t)(mark - at)
+                                                          : sizeof(zeros));
     }
     ki_word_store(&gen->idx, KI_W_WRITE_MARK, tail);
 }
@@ -97,8 +96,8 @@ clear_clean_mark(ki_gen *gen)
     // Who dies between the two stores leaves the sync to the next writer.
     ki_word_store(&gen->idx, KI_W_CLEAN, 2);
     KI_POINT("clean mark cleared");
-    status = gen->idx.fd < 0 ? KIST_OK
-                             : ki_file_sync(gen->idx.fd, gen->idx.path);
+    status =
+        gen->idx.fd < 0 ? KIST_OK : ki_file_sync(gen->idx.fd, gen->idx.path);
     if (status == KIST_OK) {
         ki_word_store(&gen->idx, KI_W_CLEAN, 0);
     }

@@ -38,7 +38,7 @@
 typedef struct ki_inflight {
     _Atomic(const void *) view; /* the object last entered */
     _Atomic uint32_t busy;      /* 1: inside a call now */
-    uint64_t thread;            /* unlike any other thread's, also later ones */
+    uint64_t thread; /* unlike any other thread's, also later ones */
 } ki_inflight;
 
 /* This thread's slot once it has one; NULL before. */
