@@ -9,7 +9,6 @@
 #include "base/fail.h"
 #include "coll/chest.h"
 #include "coll/judge.h"
-#include "coll/recover.h"
 #include "coll/writer.h"
 #include "os/file.h"
 #include "os/filelock.h"
