@@ -85,9 +85,8 @@ out:
  * ------------------------------------------------------------------------------
  */
 
-/* Is what we have open still what the path names? */
-static kist_status
-still_there(const ki_gen *gen, const char *path, bool *there)
+kist_status
+ki_gen_is_named(const ki_gen *gen, const char *path, bool *there)
 {
     ki_file_id id;
     int fd = -1;
@@ -200,14 +199,14 @@ try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
     alone = place->options->exclusive || ki_file_maps_unsafe(gen->log.fd);
     status = take_locks(gen, place, alone);
     if (status == KIST_OK) {
-        status = still_there(gen, place->log_path, &there);
+        status = ki_gen_is_named(gen, place->log_path, &there);
     }
     if (status == KIST_OK && !there) {
         *again = true;
     }
     else if (status == KIST_OK && ki_reclog_is_superseded(&gen->log)) {
         // A compaction marks the file after it has taken its name away.
-        status = still_there(gen, place->log_path, &there);
+        status = ki_gen_is_named(gen, place->log_path, &there);
         *again = !there;
         if (status == KIST_OK && there) {
             status = KI_FAIL(KIST_ERR_CORRUPT, place->log_path, 1024,
@@ -218,6 +217,11 @@ try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
         status = gen->writable && !ki_file_maps_unsafe(gen->log.fd)
                      ? ki_judge_writable(gen, place)
                      : ki_judge_private(gen, place);
+        if (status == KIST_ERR_LOCKED &&
+            ki_gen_is_named(gen, place->log_path, &there) == KIST_OK && !there) {
+            // A compaction has put its index in place since we looked.
+            status = KI_AGAIN;
+        }
     }
     if (status == KIST_OK && !*again && gen->writable) {
         if (!alone) {

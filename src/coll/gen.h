@@ -91,6 +91,10 @@ kist_status ki_gen_close(ki_gen *gen, bool abandon);
  */
 KIST_NODISCARD kist_status ki_gen_create(const ki_place *place);
 
+/* Is the log that is open still what the path names? */
+KIST_NODISCARD kist_status ki_gen_is_named(const ki_gen *gen, const char *path,
+                                           bool *there);
+
 /* The log of a private index may have grown: applies what is new. */
 KIST_NODISCARD kist_status ki_gen_follow(ki_gen *gen);
 

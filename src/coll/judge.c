@@ -293,6 +293,22 @@ join(ki_gen *gen, const ki_place *place, bool *behind)
     return status;
 }
 
+/*
+ * Rebuilds, unless a compaction has replaced the log: its new index must not
+ * be overwritten.  The lock of byte 2 keeps it from happening meanwhile.
+ */
+static kist_status
+rebuild_named(ki_gen *gen, const ki_place *place, uint64_t synced)
+{
+    bool there;
+    const kist_status status = ki_gen_is_named(gen, place->log_path, &there);
+
+    if (status != KIST_OK) {
+        return status;
+    }
+    return there ? ki_gen_rebuild(gen, place, synced) : KI_AGAIN;
+}
+
 /* The index file is there and speaks of this log; nobody else maps it. */
 static kist_status
 judge_alone(ki_gen *gen, const ki_place *place)
@@ -316,7 +332,7 @@ judge_alone(ki_gen *gen, const ki_place *place)
         }
     }
     ki_idx_close(&gen->idx);
-    return ki_gen_rebuild(gen, place, synced);
+    return rebuild_named(gen, place, synced);
 }
 
 /* Others have it mapped. */
@@ -332,8 +348,30 @@ judge_beside(ki_gen *gen, const ki_place *place)
     if (ki_idx_is_alive(&gen->idx, &gen->log.id, true) && is_sound(gen)) {
         return join(gen, place, &behind);
     }
-    return gen->clean_shutdown && is_intact(gen) ? revive(gen)
-                                                 : KIST_ERR_NOTFOUND;
+    if (gen->clean_shutdown && is_intact(gen)) {
+        return revive(gen);
+    }
+    // It may have become stale while we looked at it.
+    return ki_word_load(&gen->idx, KI_W_STALE) != 0 ? KI_AGAIN
+                                                    : KIST_ERR_NOTFOUND;
+}
+
+/*
+ * Beside others the index file is of no use: a compaction has just replaced
+ * both files (then it is opened again), or somebody removed or damaged it.
+ */
+static kist_status
+not_ours(const ki_gen *gen, const ki_place *place)
+{
+    bool there;
+    const kist_status status = ki_gen_is_named(gen, place->log_path, &there);
+
+    if (status != KIST_OK) {
+        return status;
+    }
+    return there ? KI_FAIL(KIST_ERR_LOCKED, place->index_path, KI_NO_OFFSET,
+                           "removed or damaged while others use it")
+                 : KI_AGAIN;
 }
 
 kist_status
@@ -360,11 +398,10 @@ ki_judge_writable(ki_gen *gen, const ki_place *place)
         status = alone ? judge_alone(gen, place) : judge_beside(gen, place);
     }
     else if (status == KIST_ERR_NOTFOUND && alone) {
-        status = ki_gen_rebuild(gen, place, 0);
+        status = rebuild_named(gen, place, 0);
     }
     if (status == KIST_ERR_NOTFOUND) {
-        status = KI_FAIL(KIST_ERR_LOCKED, place->index_path, KI_NO_OFFSET,
-                         "removed or damaged while others use it");
+        status = not_ours(gen, place);
     }
     if (status == KIST_OK && alone) {
         status = ki_filelock_take(fd, place->log_path, KI_LOCK_BYTE_INDEX,

@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "kist/kist.h"
 #include "support/check.h"
 
