@@ -43,6 +43,7 @@ kist_batch_begin(kist *k)
     ki_tx_fini(&w->tx);
     ki_tx_init(&w->tx, &w->gen->idx, KI_TX_BATCH);
     w->batch = true;
+    atomic_fetch_add(&w->gen->pins, 1);
     atomic_store(&k->owner, ki_inflight_self->thread);
     ki_leave();
     return KIST_OK;
@@ -74,6 +75,7 @@ end_batch(kist *k, bool undo)
     w->batch = false;
     atomic_store(&k->owner, 0);
     ki_write_unlock(w);
+    atomic_fetch_sub(&gen->pins, 1);
 }
 
 static kist_status

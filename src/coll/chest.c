@@ -121,7 +121,13 @@ ki_enter_slowly(kist *k, ki_gen **gen)
             status = ki_gen_follow(now);
             if (status != KIST_OK) {
                 ki_inflight_leave();
-                return status;
+                if (status == KI_AGAIN) {
+                    status = ki_exchange(k, now);
+                }
+                if (status != KIST_OK) {
+                    return status;
+                }
+                continue;
             }
         }
         *gen = now;
@@ -320,7 +326,8 @@ kist_close(kist *k)
             status = ki_gen_close(gen, forked);
         }
     }
-    while (k->retired != NULL) {
+    while (k->retired != NULL &&
+           (forked || atomic_load(&k->owner) == 0)) {
         gen = k->retired;
         k->retired = gen->next_retired;
         if (!forked) {

@@ -324,8 +324,10 @@ install(const kist *k, ki_gen *old, successor *s)
         return status;
     }
     KI_POINT("compacted log in place");
-    (void)!ki_file_sync_parent(k->log_path);
-    if (ki_file_rename(s->index_build, k->index_path, false) != KIST_OK) {
+    // Without a durable name the new index must not serve: the next opener
+    // makes one, and syncs the directory then.
+    if (ki_file_sync_parent(k->log_path) != KIST_OK ||
+        ki_file_rename(s->index_build, k->index_path, false) != KIST_OK) {
         (void)ki_io->unlink(s->index_build);
     }
     ki_reclog_set_superseded(&old->log);

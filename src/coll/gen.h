@@ -59,8 +59,10 @@ typedef struct ki_gen {
     uint64_t recovered_records;
     uint64_t torn_bytes;
     uint32_t damaged;          /* private index: the log cannot be followed */
+    uint64_t followed;  /* private index: the last record applied by itself */
+    uint64_t followed_word; /* and its first word, by which it is known */
     pthread_mutex_t following; /* private index: one thread catches up */
-    _Atomic uint32_t pins;     /* scans whose position is meant in it */
+    _Atomic uint32_t pins;     /* scans whose position it is, and a batch */
     struct ki_gen *next_retired;
 } ki_gen;
 
@@ -95,7 +97,10 @@ KIST_NODISCARD kist_status ki_gen_create(const ki_place *place);
 KIST_NODISCARD kist_status ki_gen_is_named(const ki_gen *gen, const char *path,
                                            bool *there);
 
-/* The log of a private index may have grown: applies what is new. */
+/*
+ * The log of a private index may have grown: applies what is new.  KI_AGAIN if
+ * what was applied is no longer there, or the map has become too small.
+ */
 KIST_NODISCARD kist_status ki_gen_follow(ki_gen *gen);
 
 /*
@@ -118,8 +123,9 @@ char *ki_gen_build_path(const char *path);
 /*
  * Builds a new index beside the old one and puts it in its place, as
  * gen->idx, which is closed; cuts a torn tail.  The caller is the only opener.
+ * With `poisoned` the new index is so until the caller says otherwise.
  */
 KIST_NODISCARD kist_status ki_gen_rebuild(ki_gen *gen, const ki_place *place,
-                                          uint64_t synced);
+                                          uint64_t synced, bool poisoned);
 
 #endif /* KI_COLL_GEN_H */

@@ -11,6 +11,8 @@
 #include "os/file.h"
 #include "os/filelock.h"
 
+#define LOOK_MS 1000u /* longer than a reader looks at an index of no use */
+
 static kist_status
 no_memory(const char *path)
 {
@@ -79,7 +81,8 @@ cut_tail(ki_gen *gen, uint64_t torn)
 }
 
 kist_status
-ki_gen_rebuild(ki_gen *gen, const ki_place *place, uint64_t synced)
+ki_gen_rebuild(ki_gen *gen, const ki_place *place, uint64_t synced,
+               bool poisoned)
 {
     char *build = ki_gen_build_path(place->index_path);
     uint64_t torn = 0;
@@ -96,6 +99,7 @@ ki_gen_rebuild(ki_gen *gen, const ki_place *place, uint64_t synced)
         return status;
     }
     gen->rebuilt = true;
+    ki_word_store(&gen->idx, KI_W_POISONED, poisoned);
     status = cut_tail(gen, torn);
     if (status == KIST_OK) {
         status = ki_idx_set_alive(&gen->idx, &gen->log.id);
@@ -106,6 +110,10 @@ ki_gen_rebuild(ki_gen *gen, const ki_place *place, uint64_t synced)
     }
     if (status == KIST_OK) {
         status = ki_file_rename(build, place->index_path, false);
+    }
+    if (status == KIST_OK) {
+        // Whoever made the log may have died before its name was durable.
+        status = ki_file_sync_parent(place->log_path);
     }
     if (status != KIST_OK) {
         (void)ki_io->unlink(build);
@@ -146,7 +154,7 @@ heal_poisoned(ki_gen *gen, const ki_place *place, uint64_t synced)
                             KI_MAP_WRITE, reserve, reserve, false);
     }
     if (status == KIST_OK) {
-        status = ki_gen_rebuild(gen, place, synced);
+        status = ki_gen_rebuild(gen, place, synced, true);
     }
     if (status != KIST_OK) {
         return status;
@@ -165,9 +173,7 @@ heal_poisoned(ki_gen *gen, const ki_place *place, uint64_t synced)
     }
     if (status == KIST_OK) {
         ki_idx_set_synced(&gen->idx, tail);
-    }
-    else {
-        ki_word_store(&gen->idx, KI_W_POISONED, 1);
+        ki_word_store(&gen->idx, KI_W_POISONED, 0);
     }
     return status;
 }
@@ -306,7 +312,7 @@ rebuild_named(ki_gen *gen, const ki_place *place, uint64_t synced)
     if (status != KIST_OK) {
         return status;
     }
-    return there ? ki_gen_rebuild(gen, place, synced) : KI_AGAIN;
+    return there ? ki_gen_rebuild(gen, place, synced, false) : KI_AGAIN;
 }
 
 /* The index file is there and speaks of this log; nobody else maps it. */
@@ -369,9 +375,14 @@ not_ours(const ki_gen *gen, const ki_place *place)
     if (status != KIST_OK) {
         return status;
     }
-    return there ? KI_FAIL(KIST_ERR_LOCKED, place->index_path, KI_NO_OFFSET,
-                           "removed or damaged while others use it")
-                 : KI_AGAIN;
+    if (!there || ki_filelock_take(gen->log.fd, place->log_path,
+                                   KI_LOCK_BYTE_INDEX, KI_LOCK_EXCLUSIVE,
+                                   LOOK_MS) == KIST_OK) {
+        // Or it was only a reader having a look, which is gone now.
+        return KI_AGAIN;
+    }
+    return KI_FAIL(KIST_ERR_LOCKED, place->index_path, KI_NO_OFFSET,
+                   "removed or damaged while others use it");
 }
 
 kist_status
@@ -462,25 +473,52 @@ ki_judge_private(ki_gen *gen, const ki_place *place)
     return gen->writable ? cut_tail(gen, torn) : KIST_OK;
 }
 
+/*
+ * What a writer had written whole but not committed may have been applied
+ * here; if it was then undone, another record may stand in its place.
+ */
+static bool
+has_ghost(const ki_gen *gen)
+{
+    return gen->followed != 0 &&
+           ki_load_le64(gen->log.base + gen->followed) != gen->followed_word;
+}
+
+static kist_status
+catch_up(ki_gen *gen)
+{
+    const uint64_t tail = ki_word_load(&gen->idx, KI_W_TAIL);
+    uint64_t size;
+    kist_status status;
+
+    status = ki_file_size(gen->log.fd, gen->log.path, &size);
+    if (status != KIST_OK) {
+        return status;
+    }
+    if (size > gen->log.limit) {
+        return KI_AGAIN;
+    }
+    status = ki_recover_more(gen, size, &gen->followed);
+    if (status == KIST_OK && ki_word_load(&gen->idx, KI_W_TAIL) > tail) {
+        gen->followed_word = ki_load_le64(gen->log.base + gen->followed);
+    }
+    return status;
+}
+
 kist_status
 ki_gen_follow(ki_gen *gen)
 {
-    uint64_t tail = ki_word_load(&gen->idx, KI_W_TAIL);
-    uint64_t size;
     kist_status status = KIST_OK;
+    uint64_t tail;
 
-    if (tail + 8 <= ki_log_end(gen) &&
-        ki_load_le64(gen->log.base + tail) == 0) {
-        return KIST_OK;
-    }
     (void)pthread_mutex_lock(&gen->following);
     tail = ki_word_load(&gen->idx, KI_W_TAIL);
-    if (tail + 8 > ki_log_end(gen) ||
-        ki_load_le64(gen->log.base + tail) != 0) {
-        status = ki_file_size(gen->log.fd, gen->log.path, &size);
-        if (status == KIST_OK) {
-            status = ki_recover_more(gen, size);
-        }
+    if (has_ghost(gen)) {
+        status = KI_AGAIN;
+    }
+    else if (tail + 8 > ki_log_end(gen) ||
+             ki_load_le64(gen->log.base + tail) != 0) {
+        status = catch_up(gen);
     }
     (void)pthread_mutex_unlock(&gen->following);
     return status;

@@ -18,6 +18,7 @@ typedef struct ki_replay {
     ki_hashes *hashes; /* by collection; NULL: hashes are kept up at once */
     uint64_t marked;
     uint64_t records;
+    uint64_t last; /* offset of the last record applied */
     // The collection of the last record: most records come in runs.
     uint32_t id;
     uint64_t header;
@@ -281,6 +282,7 @@ replay_one(ki_replay *r, uint64_t offset, const ki_record *record)
         ki_tx_store(&r->tx, KI_W_TAIL, offset + record->span);
     }
     r->records++;
+    r->last = offset;
     return ki_tx_commit(&r->tx);
 }
 
@@ -411,7 +413,7 @@ ki_recover_all(ki_gen *gen, uint64_t size, uint64_t synced,
 }
 
 kist_status
-ki_recover_more(ki_gen *gen, uint64_t size)
+ki_recover_more(ki_gen *gen, uint64_t size, uint64_t *last)
 {
     uint64_t offset = ki_word_load(&gen->idx, KI_W_TAIL);
     ki_replay r;
@@ -421,6 +423,9 @@ ki_recover_more(ki_gen *gen, uint64_t size)
     ki_word_store(&gen->idx, KI_W_LOG_SIZE, size);
     replay_begin(&r, gen, KI_TX_REDO);
     status = replay_run(&r, &offset, size);
+    if (r.last != 0) {
+        *last = r.last;
+    }
     ki_tx_fini(&r.tx);
     return status;
 }

@@ -31,7 +31,11 @@ KIST_NODISCARD kist_status ki_recover_all(ki_gen *gen, uint64_t size,
                                           uint64_t synced,
                                           ki_recovery *recovery);
 
-/* Applies what stands behind the tail of gen->idx, as far as it is whole. */
-KIST_NODISCARD kist_status ki_recover_more(ki_gen *gen, uint64_t size);
+/*
+ * Applies what stands behind the tail of gen->idx, as far as it is whole;
+ * *last becomes the offset of the last record that was applied, if any was.
+ */
+KIST_NODISCARD kist_status ki_recover_more(ki_gen *gen, uint64_t size,
+                                           uint64_t *last);
 
 #endif /* KI_COLL_RECOVER_H */

@@ -80,6 +80,10 @@ unpin(kist_scan *scan)
 {
     kist *k = scan->c->k;
 
+    // After fork() the mutex may be held for ever, and the pin is the parent's.
+    if (k->forks != atomic_load(&ki_inflight_forks)) {
+        return;
+    }
     (void)pthread_mutex_lock(&k->mutex);
     if (scan->gen != NULL && atomic_load(&k->gen) != NULL) {
         atomic_fetch_sub(&scan->gen->pins, 1);

@@ -136,8 +136,7 @@ index_map_is_small(const ki_gen *gen)
 {
     const uint64_t size = ki_word_load(&gen->idx, KI_W_SIZE);
 
-    return gen->idx.fd >= 0 &&
-           size + size / 2 + (UINT64_C(1) << 20) > gen->idx.limit;
+    return gen->idx.fd >= 0 && size > gen->idx.limit / 4 * 3;
 }
 
 /*
@@ -164,6 +163,7 @@ hash_and_ask(const ki_gen *gen, ki_coll *c, ki_key *key)
 static kist_status
 lock_current(kist *k, ki_coll *c, ki_key *key, ki_gen **gen)
 {
+    bool asked = false;
     kist_status status;
 
     for (;;) {
@@ -176,7 +176,9 @@ lock_current(kist *k, ki_coll *c, ki_key *key, ki_gen **gen)
             return KI_FAIL(KIST_ERR_READONLY, k->log_path, KI_NO_OFFSET,
                            "opened read-only");
         }
-        if (KI_UNLIKELY(index_map_is_small(*gen))) {
+        if (KI_UNLIKELY(!asked && index_map_is_small(*gen))) {
+            // Once: where address space is limited it may come out no larger.
+            asked = true;
             ki_leave();
             status = ki_exchange(k, *gen);
             if (status != KIST_OK) {
@@ -362,7 +364,10 @@ ki_write_record(ki_writer *w, ki_record *record, const kist_value *value,
         }
         return status;
     }
-    ki_word_store(&gen->idx, KI_W_WRITE_MARK, w->tail + span);
+    if (KI_LIKELY(!w->batch) ||
+        ki_word_load(&gen->idx, KI_W_WRITE_MARK) < w->tail + span) {
+        ki_word_store(&gen->idx, KI_W_WRITE_MARK, w->tail + span);
+    }
     KI_POINT("write mark");
     if (KI_UNLIKELY(w->durability == KIST_SYNC)) {
         status = write_through(gen, record, value, w->tail, span, seed);
@@ -407,11 +412,35 @@ undo(ki_writer *w)
     w->tail = w->begun;
 }
 
+/* A new generation with at least `wanted` bytes of log mapped: KI_AGAIN. */
+static kist_status
+exchange_for(kist *k, const ki_gen *gen, uint64_t before, uint64_t wanted)
+{
+    ki_gen *now;
+    kist_status status;
+
+    ki_chest_want(k, wanted);
+    status = ki_exchange(k, gen);
+    if (status == KIST_OK) {
+        status = ki_enter(k, &now);
+    }
+    if (status != KIST_OK) {
+        return status;
+    }
+    status = now->log.limit > before
+                 ? KI_AGAIN
+                 : KI_FAIL(KIST_ERR_NOMEM, k->log_path, KI_NO_OFFSET,
+                           "log address space");
+    ki_leave();
+    return status;
+}
+
 kist_status
 ki_write_end(kist *k, ki_writer *w, kist_status status)
 {
     ki_gen *gen = w->gen;
     const uint64_t wanted = w->wanted;
+    const uint64_t limit = gen->log.limit;
     uint64_t end;
     bool wrote;
 
@@ -446,10 +475,6 @@ ki_write_end(kist *k, ki_writer *w, kist_status status)
         status = status == KIST_OK ? durable : status;
     }
     ki_leave();
-    if (KI_UNLIKELY(status == KI_AGAIN)) {
-        ki_chest_want(k, wanted);
-        status = ki_exchange(k, gen);
-        return status == KIST_OK ? KI_AGAIN : status;
-    }
-    return status;
+    return KI_LIKELY(status != KI_AGAIN) ? status
+                                         : exchange_for(k, gen, limit, wanted);
 }
