@@ -326,8 +326,7 @@ kist_close(kist *k)
             status = ki_gen_close(gen, forked);
         }
     }
-    while (k->retired != NULL &&
-           (forked || atomic_load(&k->owner) == 0)) {
+    while (k->retired != NULL && (forked || atomic_load(&k->owner) == 0)) {
         gen = k->retired;
         k->retired = gen->next_retired;
         if (!forked) {

@@ -218,7 +218,8 @@ try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
                      ? ki_judge_writable(gen, place)
                      : ki_judge_private(gen, place);
         if (status == KIST_ERR_LOCKED &&
-            ki_gen_is_named(gen, place->log_path, &there) == KIST_OK && !there) {
+            ki_gen_is_named(gen, place->log_path, &there) == KIST_OK &&
+            !there) {
             // A compaction has put its index in place since we looked.
             status = KI_AGAIN;
         }

@@ -375,9 +375,9 @@ not_ours(const ki_gen *gen, const ki_place *place)
     if (status != KIST_OK) {
         return status;
     }
-    if (!there || ki_filelock_take(gen->log.fd, place->log_path,
-                                   KI_LOCK_BYTE_INDEX, KI_LOCK_EXCLUSIVE,
-                                   LOOK_MS) == KIST_OK) {
+    if (!there ||
+        ki_filelock_take(gen->log.fd, place->log_path, KI_LOCK_BYTE_INDEX,
+                         KI_LOCK_EXCLUSIVE, LOOK_MS) == KIST_OK) {
         // Or it was only a reader having a look, which is gone now.
         return KI_AGAIN;
     }

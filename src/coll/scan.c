@@ -80,7 +80,8 @@ unpin(kist_scan *scan)
 {
     kist *k = scan->c->k;
 
-    // After fork() the mutex may be held for ever, and the pin is the parent's.
+    // After fork() the mutex may be held for ever, and the pin is the
+    // parent's.
     if (k->forks != atomic_load(&ki_inflight_forks)) {
         return;
     }
