@@ -331,7 +331,6 @@ install(const kist *k, ki_gen *old, successor *s)
         (void)ki_io->unlink(s->index_build);
     }
     ki_reclog_set_superseded(&old->log);
-    ki_word_store(&old->idx, KI_W_STALE, 1);
     return KIST_OK;
 }
 
@@ -363,14 +362,19 @@ compact_once(kist *k, kist_progress progress, void *context)
     if (status == KIST_OK) {
         status = install(k, w->gen, &s);
     }
-    if (status != KIST_OK) {
-        discard(&s);
+    if (status == KIST_OK) {
+        ki_write_retire(w);
     }
+    else {
+        discard(&s);
+        status = ki_write_end(k, w, status);
+    }
+    // Closing the new log lets in whoever waits to open it.
     ki_idx_close(&s.gen.idx);
     ki_reclog_close(&s.gen.log);
     ki_free(s.log_build);
     ki_free(s.index_build);
-    return ki_write_end(k, w, status);
+    return status;
 }
 
 kist_status

@@ -187,7 +187,6 @@ rebuild(verifier *v)
     }
     if (status == KIST_OK) {
         KI_POINT("index exchanged");
-        ki_word_store(&old->idx, KI_W_STALE, 1);
         v->report->index_rebuilt = true;
     }
     else {
@@ -250,6 +249,10 @@ verify_locked(verifier *v)
     }
     v->gen = w->gen;
     status = check(v);
+    if (v->report->index_rebuilt) {
+        ki_write_retire(w);
+        return status;
+    }
     w->wanted = ki_word_load(&v->gen->idx, KI_W_TAIL) * 2;
     return ki_write_end(v->k, w, status);
 }

@@ -412,6 +412,18 @@ undo(ki_writer *w)
     w->tail = w->begun;
 }
 
+void
+ki_write_retire(ki_writer *w)
+{
+    ki_gen *gen = w->gen;
+
+    ki_tx_abort(&w->tx);
+    w->gen = NULL;
+    ki_word_store(&gen->idx, KI_W_STALE, 1);
+    ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
+    ki_leave();
+}
+
 /* A new generation with at least `wanted` bytes of log mapped: KI_AGAIN. */
 static kist_status
 exchange_for(kist *k, const ki_gen *gen, uint64_t before, uint64_t wanted)

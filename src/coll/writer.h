@@ -56,6 +56,13 @@ void ki_write_step(ki_writer *w);
 KIST_NODISCARD kist_status ki_write_end(kist *k, ki_writer *w,
                                         kist_status status);
 
+/*
+ * Instead of ki_write_end(), for who has put a new generation or index in the
+ * place of this one: marks it stale, drops the lock and leaves.  The writer is
+ * not touched behind the mark, for it may then be at work in the new one.
+ */
+void ki_write_retire(ki_writer *w);
+
 /* Drops the lock as it is: batch.c only. */
 void ki_write_unlock(ki_writer *w);
 
