@@ -1,13 +1,13 @@
 /*
  * lookup.h - the short way from a key to its record.
  *
- * A get waits for memory twice, for the bucket and for the record.  While it
- * waits, the processor goes on with what follows, so if the whole call is
- * short enough the waits of one get and the next overlap: that is worth more
- * than any single instruction here.  So the common case (the key's home
- * bucket has exactly one fitting word, and its record is the key's; or no
- * fitting word and an empty one) is written out, and everything else, damage
- * included, is left to ki_keyed_find_slowly().
+ * A get waits for memory twice, for the bucket and for the record.  The idea
+ * is that a short enough call lets the waits of one get and the next overlap;
+ * it took four in ten instructions away, and what that gains in time has not
+ * been shown.  The common case (the key's home bucket has exactly one fitting
+ * word, and its record is the key's; or no fitting word and an empty one) is
+ * written out, and everything else, damage included, is left to
+ * ki_keyed_find_slowly().
  *
  * Layer    coll.
  * Threads  as keyed.h.
