@@ -307,10 +307,12 @@ build_successor(const kist *k, const ki_gen *old, successor *s,
 
 /*
  * The rename of the log is the commit point.  From then on nothing may fail
- * for the caller: without the new index the next opener builds one.
+ * for the caller, and the write has ended: those of the old generation are
+ * told at once, and come to wait until the new one is closed here.  Without
+ * the new index the next opener builds one.
  */
 static kist_status
-install(const kist *k, ki_gen *old, successor *s)
+install(const kist *k, ki_writer *w, successor *s)
 {
     kist_status status;
 
@@ -324,13 +326,15 @@ install(const kist *k, ki_gen *old, successor *s)
         return status;
     }
     KI_POINT("compacted log in place");
+    ki_reclog_set_superseded(&w->gen->log);
+    ki_write_retire(w);
+    KI_POINT("old generation retired");
     // Without a durable name the new index must not serve: the next opener
     // makes one, and syncs the directory then.
     if (ki_file_sync_parent(k->log_path) != KIST_OK ||
         ki_file_rename(s->index_build, k->index_path, false) != KIST_OK) {
         (void)ki_io->unlink(s->index_build);
     }
-    ki_reclog_set_superseded(&old->log);
     return KIST_OK;
 }
 
@@ -360,12 +364,9 @@ compact_once(kist *k, kist_progress progress, void *context)
         status = build_successor(k, w->gen, &s, progress, context);
     }
     if (status == KIST_OK) {
-        status = install(k, w->gen, &s);
+        status = install(k, w, &s);
     }
-    if (status == KIST_OK) {
-        ki_write_retire(w);
-    }
-    else {
+    if (status != KIST_OK) {
         discard(&s);
         status = ki_write_end(k, w, status);
     }

@@ -15,6 +15,7 @@
 
 #define LOG_SIZE_NEW (UINT64_C(64) << 10)
 #define TRIES_MAX    1000u
+#define CLOSE_MS     1000u /* longer than it takes to open or close */
 
 /* --- paths
  * --------------------------------------------------------------------------
@@ -104,6 +105,59 @@ ki_gen_is_named(const ki_gen *gen, const char *path, bool *there)
             id.inode == gen->log.id.inode && id.device == gen->log.id.device;
     }
     ki_file_close(&fd);
+    return status;
+}
+
+/* Does the path name a newer generation of this log? */
+static kist_status
+is_outdated(const ki_gen *gen, bool *outdated)
+{
+    ki_reclog other;
+    kist_status status;
+
+    status = ki_gen_is_named(gen, gen->log.path, outdated);
+    if (status != KIST_OK || *outdated) {
+        *outdated = false;
+        return status;
+    }
+    status = ki_reclog_open(&other, gen->log.path, false, 0);
+    if (status == KIST_OK) {
+        *outdated = memcmp(other.uuid, gen->log.uuid, 16) == 0 &&
+                    other.generation > gen->log.generation;
+        ki_reclog_close(&other);
+    }
+    else if ((status == KIST_ERR_IO && errno == ENOENT) ||
+             status == KIST_ERR_NOTKIST || status == KIST_ERR_NEWER ||
+             status == KIST_ERR_CORRUPT) {
+        status = KIST_OK;
+    }
+    return status;
+}
+
+kist_status
+ki_gen_is_replaced(const ki_gen *gen, bool *replaced)
+{
+    ki_idx other;
+    ki_file_id ours;
+    ki_file_id theirs;
+    kist_status status = is_outdated(gen, replaced);
+
+    if (status != KIST_OK || *replaced || gen->idx.fd < 0) {
+        return status;
+    }
+    status = ki_idx_open(&other, gen->idx.path, false, gen->log.uuid,
+                         gen->log.generation, 0);
+    if (status != KIST_OK) {
+        return status == KIST_ERR_NOTFOUND ? KIST_OK : status;
+    }
+    if (ki_io->identify(gen->idx.fd, &ours) != 0 ||
+        ki_io->identify(other.fd, &theirs) != 0) {
+        status = KI_FAIL(KIST_ERR_IO, gen->idx.path, KI_NO_OFFSET, "statx");
+    }
+    else {
+        *replaced = ours.inode != theirs.inode || ours.device != theirs.device;
+    }
+    ki_idx_close(&other);
     return status;
 }
 
@@ -332,21 +386,27 @@ close_index(ki_gen *gen)
 }
 
 /*
- * Two who close at once would each see the other's shared lock: so each drops
- * its own and asks again, and whoever drops last is alone.
+ * The opener's lock keeps writers from opening meanwhile, and makes those who
+ * close at once go one by one; each that is not the last drops its lock, so
+ * that the last is seen to be alone.  It then makes room for readers, who are
+ * not to wait for it.
  */
 static bool
 is_last_user(const ki_gen *gen)
 {
     const int fd = gen->log.fd;
+    const char *path = gen->log.path;
 
-    if (ki_filelock_take(fd, gen->log.path, KI_LOCK_BYTE_USERS,
-                         KI_LOCK_EXCLUSIVE, 0) == KIST_OK) {
-        return true;
+    if (ki_filelock_take(fd, path, KI_LOCK_BYTE_OPENER, KI_LOCK_EXCLUSIVE,
+                         CLOSE_MS) != KIST_OK ||
+        ki_filelock_take(fd, path, KI_LOCK_BYTE_USERS, KI_LOCK_EXCLUSIVE, 0) !=
+            KIST_OK) {
+        ki_filelock_drop(fd, KI_LOCK_BYTE_USERS);
+        ki_filelock_drop(fd, KI_LOCK_BYTE_OPENER);
+        return false;
     }
-    ki_filelock_drop(fd, KI_LOCK_BYTE_USERS);
-    return ki_filelock_take(fd, gen->log.path, KI_LOCK_BYTE_USERS,
-                            KI_LOCK_EXCLUSIVE, 0) == KIST_OK;
+    return ki_filelock_take(fd, path, KI_LOCK_BYTE_USERS, KI_LOCK_SHARED, 0) ==
+           KIST_OK;
 }
 
 /* What the last user of a writable pair does. */
@@ -370,9 +430,11 @@ close_cleanly(ki_gen *gen)
     if (status != KIST_OK) {
         return status;
     }
-    status = close_log(gen, ki_word_load(&gen->idx, KI_W_TAIL));
-    if (status == KIST_OK) {
-        status = close_index(gen);
+    if (ki_word_load(&gen->idx, KI_W_STALE) == 0) {
+        status = close_log(gen, ki_word_load(&gen->idx, KI_W_TAIL));
+        if (status == KIST_OK) {
+            status = close_index(gen);
+        }
     }
     ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
     return status;

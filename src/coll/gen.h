@@ -4,9 +4,9 @@
  * Opening decides what the index is worth.  A pair of locks on two bytes of
  * the log file says who is there:
  *     byte 0   shared by everybody who has the kist open; exclusive for
- *              whoever must be alone (close of the last, destroy, repair)
+ *              whoever must be alone (destroy, repair)
  *     byte 1   exclusive while a writer opens, so that one at a time judges
- *              and rebuilds
+ *              and rebuilds, and while the last one closes
  *     byte 2   shared by whoever maps the index file; exclusive for whoever
  *              makes its locks new or puts another one in its place
  *
@@ -96,6 +96,14 @@ KIST_NODISCARD kist_status ki_gen_create(const ki_place *place);
 /* Is the log that is open still what the path names? */
 KIST_NODISCARD kist_status ki_gen_is_named(const ki_gen *gen, const char *path,
                                            bool *there);
+
+/*
+ * Has somebody put a newer generation of the log, or another index of this
+ * one, in the place of what is open here?  Files that were moved away or
+ * removed are not replaced.  IO, NOMEM: it cannot be told now.
+ */
+KIST_NODISCARD kist_status ki_gen_is_replaced(const ki_gen *gen,
+                                              bool *replaced);
 
 /*
  * The log of a private index may have grown: applies what is new.  KI_AGAIN if

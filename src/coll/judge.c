@@ -11,7 +11,8 @@
 #include "os/file.h"
 #include "os/filelock.h"
 
-#define LOOK_MS 1000u /* longer than a reader looks at an index of no use */
+/* Longer than one looks at an index of no use, or makes its locks new. */
+#define LOOK_MS 1000u
 
 static kist_status
 no_memory(const char *path)
@@ -268,8 +269,8 @@ revive(ki_gen *gen)
 
 /*
  * An index that others use, or have used since the machine came up: takes the
- * lock once, which finishes what a dead writer left.  *behind is set if
- * records stand behind its tail: then it is older than the log.
+ * lock once if it is free, which finishes what a dead writer left.  *behind is
+ * set if records stand behind its tail: then it is older than the log.
  */
 static kist_status
 join(ki_gen *gen, const ki_place *place, bool *behind)
@@ -279,9 +280,14 @@ join(ki_gen *gen, const ki_place *place, bool *behind)
     kist_status status;
 
     *behind = false;
-    status = ki_write_lock(gen, place->options->lock_timeout_ms);
+    // A living owner has nothing that needs to be finished for it.
+    status = ki_write_lock(gen, 0);
     if (status != KIST_OK) {
-        return status;
+        return status == KIST_ERR_LOCKED ? KIST_OK : status;
+    }
+    if (ki_word_load(&gen->idx, KI_W_STALE) != 0) {
+        ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
+        return KI_AGAIN;
     }
     status = ki_file_size(gen->log.fd, place->log_path, &size);
     tail = ki_word_load(&gen->idx, KI_W_TAIL);
@@ -409,7 +415,12 @@ ki_judge_writable(ki_gen *gen, const ki_place *place)
         status = alone ? judge_alone(gen, place) : judge_beside(gen, place);
     }
     else if (status == KIST_ERR_NOTFOUND && alone) {
-        status = rebuild_named(gen, place, 0);
+        // Who compacted may have died before it told the others.
+        status = ki_idx_retire_older(place->index_path, gen->log.uuid,
+                                     gen->log.generation);
+        if (status == KIST_OK) {
+            status = rebuild_named(gen, place, 0);
+        }
     }
     if (status == KIST_ERR_NOTFOUND) {
         status = not_ours(gen, place);
@@ -427,10 +438,11 @@ borrow_index(ki_gen *gen, const ki_place *place, uint64_t *synced)
 {
     kist_status status;
 
+    // Who holds it alone rebuilds the index, or stands still.
     status = ki_filelock_take(gen->log.fd, place->log_path, KI_LOCK_BYTE_INDEX,
-                              KI_LOCK_SHARED, place->options->lock_timeout_ms);
+                              KI_LOCK_SHARED, LOOK_MS);
     if (status != KIST_OK) {
-        return status;
+        return status == KIST_ERR_LOCKED ? KIST_ERR_NOTFOUND : status;
     }
     status = ki_idx_open(&gen->idx, place->index_path, false, gen->log.uuid,
                          gen->log.generation, place->reserve);

@@ -47,6 +47,31 @@ ki_write_mend(ki_gen *gen)
     ki_word_store(&gen->idx, KI_W_WRITE_MARK, tail);
 }
 
+/*
+ * The lock is ours, and the one who had it is dead.  Who compacts dies at
+ * worst between the new log's taking its name and the mark that tells so.
+ */
+static kist_status
+succeed_the_dead(ki_gen *gen)
+{
+    bool replaced;
+    const kist_status status = ki_gen_is_replaced(gen, &replaced);
+
+    if (status != KIST_OK) {
+        ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
+        return status;
+    }
+    if (replaced) {
+        ki_reclog_set_superseded(&gen->log);
+        ki_word_store(&gen->idx, KI_W_STALE, 1);
+    }
+    else {
+        ki_write_mend(gen);
+    }
+    ki_word_store(&gen->idx, KI_W_ORPHANED, 0);
+    return KIST_OK;
+}
+
 kist_status
 ki_write_lock(ki_gen *gen, uint32_t timeout_ms)
 {
@@ -54,11 +79,13 @@ ki_write_lock(ki_gen *gen, uint32_t timeout_ms)
 
     switch (ki_shmlock_take(lock, timeout_ms)) {
     case KI_LOCK_TAKEN:
-        return KIST_OK;
+        return KI_LIKELY(ki_word_load(&gen->idx, KI_W_ORPHANED) == 0)
+                   ? KIST_OK
+                   : succeed_the_dead(gen);
     case KI_LOCK_OWNER_DIED:
-        ki_write_mend(gen);
+        ki_word_store(&gen->idx, KI_W_ORPHANED, 1);
         ki_shmlock_mended(lock);
-        return KIST_OK;
+        return succeed_the_dead(gen);
     case KI_LOCK_TIMEOUT:
         return KI_FAIL(KIST_ERR_LOCKED, gen->log.path, KI_NO_OFFSET,
                        "another writer holds it");

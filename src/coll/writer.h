@@ -72,7 +72,12 @@ void ki_write_unlock(ki_writer *w);
  */
 void ki_write_mend(ki_gen *gen);
 
-/* Takes the index's lock, mending if need be.  LOCKED, CORRUPT. */
+/*
+ * Takes the index's lock.  If its owner died, mends what that left, or marks
+ * the generation stale if the dead one had already put another in its place:
+ * the caller asks for KI_W_STALE.  LOCKED, CORRUPT; IO, NOMEM: what the dead
+ * one did cannot be told, and the next to come looks again.
+ */
 KIST_NODISCARD kist_status ki_write_lock(ki_gen *gen, uint32_t timeout_ms);
 
 #endif /* KI_COLL_WRITER_H */

@@ -12,6 +12,7 @@
 #include "os/file.h"
 
 #define HEADER_HASHED 40u /* bytes of the header under KI_W_HEADER_HASH */
+#define FORMAT_WORD   (KI_IDX_FORMAT << 32 | sizeof(pthread_mutex_t))
 
 static uint64_t
 header_hash(const ki_idx *idx)
@@ -23,8 +24,7 @@ static void
 header_write(ki_idx *idx, const uint8_t uuid[16], uint64_t generation)
 {
     ki_word_store(idx, KI_W_MAGIC, KI_IDX_MAGIC);
-    ki_word_store(idx, KI_W_FORMAT,
-                  KI_IDX_FORMAT << 32 | sizeof(pthread_mutex_t));
+    ki_word_store(idx, KI_W_FORMAT, FORMAT_WORD);
     memcpy(idx->base + KI_W_UUID, uuid, 16);
     ki_word_store(idx, KI_W_GENERATION, generation);
     ki_word_store(idx, KI_W_HEADER_HASH, header_hash(idx));
@@ -35,8 +35,7 @@ static bool
 header_is_ours(const ki_idx *idx, const uint8_t uuid[16], uint64_t generation)
 {
     return ki_word_load(idx, KI_W_MAGIC) == KI_IDX_MAGIC &&
-           ki_word_load(idx, KI_W_FORMAT) ==
-               (KI_IDX_FORMAT << 32 | sizeof(pthread_mutex_t)) &&
+           ki_word_load(idx, KI_W_FORMAT) == FORMAT_WORD &&
            memcmp(idx->base + KI_W_UUID, uuid, 16) == 0 &&
            ki_word_load(idx, KI_W_GENERATION) == generation &&
            ki_word_load(idx, KI_W_HEADER_HASH) == header_hash(idx);
@@ -154,6 +153,36 @@ out:
     if (status != KIST_OK) {
         ki_idx_close(idx);
     }
+    return status;
+}
+
+kist_status
+ki_idx_retire_older(const char *path, const uint8_t uuid[16],
+                    uint64_t generation)
+{
+    uint64_t words[KI_W_HEADER_HASH / 8];
+    const uint64_t stale = 1;
+    int fd = -1;
+    kist_status status;
+
+    if (!ki_file_exists(path)) {
+        return KIST_OK;
+    }
+    status = ki_file_open(path, O_RDWR | O_NOFOLLOW, 0, &fd);
+    if (status == KIST_OK) {
+        status = ki_file_read_at(fd, path, 0, words, sizeof(words));
+        if (status == KIST_ERR_CORRUPT) {
+            status = KIST_OK; // too short to be anybody's
+        }
+        else if (status == KIST_OK && words[0] == KI_IDX_MAGIC &&
+                 words[KI_W_FORMAT / 8] == FORMAT_WORD &&
+                 memcmp(&words[KI_W_UUID / 8], uuid, 16) == 0 &&
+                 words[KI_W_GENERATION / 8] < generation) {
+            status =
+                ki_file_write_at(fd, path, KI_W_STALE, &stale, sizeof(stale));
+        }
+    }
+    ki_file_close(&fd);
     return status;
 }
 

@@ -28,7 +28,8 @@
  *              (and at 216 what ki_idx_sum() was then)
  *      200     poisoned: 1 after a failed sync
  *      208     stale: 1 once a newer generation has taken over
- *      256     the writers' lock, then at 320 the sync leader's
+ *      256     the writers' lock (its last word: see KI_W_ORPHANED), then at
+ *              320 the sync leader's
  *      384     tail of the log ... see KI_W_*
  *     1024     heads of the free lists, a word a class
  *     1280     heads of the free rings, a word a class
@@ -77,6 +78,7 @@ enum {
     KI_W_STALE = 208,
     KI_W_CLEAN_SUM = 216,
     KI_W_LOCK = 256,
+    KI_W_ORPHANED = 312, /* an owner of the lock died: look at what it did */
     KI_W_SYNC_LOCK = 320,
 
     KI_W_TAIL = 384,       /* end of the committed log */
@@ -190,6 +192,14 @@ KIST_NODISCARD kist_status ki_idx_create(ki_idx *idx, const char *path,
 KIST_NODISCARD kist_status ki_idx_open(ki_idx *idx, const char *path,
                                        bool writable, const uint8_t uuid[16],
                                        uint64_t generation, uint64_t reserve);
+
+/*
+ * If the file is an index of an older generation of the kist, marks it stale,
+ * so that whoever has it mapped looks for the newer one.  IO.
+ */
+KIST_NODISCARD kist_status ki_idx_retire_older(const char *path,
+                                               const uint8_t uuid[16],
+                                               uint64_t generation);
 
 /* Unmaps and closes; zeroed objects and NULL are fine. */
 void ki_idx_close(ki_idx *idx);

@@ -94,6 +94,7 @@ judge(const victim *v, kt_store *store, const kt_world *worlds, size_t units)
 {
     uint64_t random = v->nth;
     kist_report report;
+    kt_store second;
     kt_world found;
     char why[500] = "";
 
@@ -112,6 +113,12 @@ judge(const victim *v, kt_store *store, const kt_world *worlds, size_t units)
 
         KT_OK(kt_step_both(store, &found, &step));
     }
+    // A second handle sees what the survivor wrote, not what it replaced.
+    KT_OK(kt_store_open(&second, v->path, &plain, 0));
+    KT_CHECK(kt_store_check(&second, &found, why, sizeof(why)),
+             "killed before call %llu, opened again: %s",
+             (unsigned long long)v->nth, why);
+    KT_OK(kt_store_close(&second));
     KT_CHECK(kt_store_check(store, &found, why, sizeof(why)),
              "killed before call %llu, used again: %s",
              (unsigned long long)v->nth, why);

@@ -6,8 +6,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/faultio.h"
 #include "support/procs.h"
 #include "support/script.h"
 
@@ -224,6 +226,78 @@ test_p15_stopped_writer_blocks_no_reader(void **state)
     beside_a_holder(*state, true);
 }
 
+static void
+stand_still(void *context)
+{
+    (void)context;
+    raise(SIGSTOP);
+}
+
+/* Opens, writes, compacts and closes; stands still before call `done`. */
+static int
+child_stands_still(void *argument)
+{
+    job *j = argument;
+    const kist_value value = kist_int(5);
+    kist *k;
+    kist_dict *dict;
+
+    kt_io_install();
+    kt_io_cut_at(atomic_load(&j->shared->done), stand_still, NULL);
+    KT_CHILD(j->shared, KIST_OK, kist_open(j->place->path, &plain, &k));
+    KT_CHILD(j->shared, KIST_OK,
+             kist_dict_open(k, kist_str("d"), KIST_INT, &dict));
+    KT_CHILD(j->shared, KIST_OK,
+             kist_dict_put(dict, kist_str("mine"), &value));
+    KT_CHILD(j->shared, KIST_OK, kist_compact(k, NULL, NULL));
+    kist_dict_close(dict);
+    KT_CHILD(j->shared, KIST_OK, kist_close(k));
+    return 0;
+}
+
+/* Goal: who opens to read is not held up, wherever a writer stands still.
+ * Method: stop one before each call of an open, a write, a compaction and a
+ * close; open read-only meanwhile. */
+static void
+test_p15_stopped_anywhere_blocks_no_reader(void **state)
+{
+    const kt_place *place = *state;
+    const kist_options reads = {.map_reserve = RESERVE, .read_only = true};
+    kt_shared *shared = kt_shared_new();
+    job j = {.place = place, .shared = shared};
+    uint64_t nth = 0;
+    bool stopped = true;
+    kist *k;
+
+    KT_OK(kist_open(place->path, &plain, &k));
+    put_int(k, "before", 4);
+    KT_OK(kist_close(k));
+    while (stopped) {
+        uint64_t begun;
+        pid_t child;
+        int how;
+
+        atomic_store(&shared->done, ++nth);
+        child = kt_spawn(child_stands_still, &j);
+        assert_int_equal(waitpid(child, &how, WUNTRACED), child);
+        stopped = WIFSTOPPED(how);
+        begun = kt_now_ms();
+        KT_OK(kist_open(place->path, &reads, &k));
+        assert_int_equal(get_int(k, "before"), 4);
+        KT_OK(kist_close(k));
+        KT_CHECK(kt_now_ms() - begun < 5000, "held up before call %llu",
+                 (unsigned long long)nth);
+        if (stopped) {
+            kill(child, SIGKILL);
+            assert_int_equal(kt_wait(child, 10000), 128 + SIGKILL);
+        }
+    }
+    print_message("           stopped before each of %llu calls\n",
+                  (unsigned long long)nth - 1);
+    KT_CHECK(nth > 40, "only %llu", (unsigned long long)nth);
+    kt_shared_free(shared);
+}
+
 static int
 child_scans_for_ever(void *argument)
 {
@@ -335,6 +409,7 @@ main(void)
         KT_TEST(test_p14_unrelated_descriptor_keeps_the_lock),
         KT_TEST(test_p14_waits_for_the_writer_then_gives_up),
         KT_TEST(test_p15_stopped_writer_blocks_no_reader),
+        KT_TEST(test_p15_stopped_anywhere_blocks_no_reader),
         KT_TEST(test_p15_stopped_reader_pins_no_space),
     };
 

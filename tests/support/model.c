@@ -155,22 +155,27 @@ same_key(const kt_item *item, kist_slice key)
            (key.size == 0 || memcmp(item->key, key.data, key.size) == 0);
 }
 
-bool
-kt_model_equal(const kt_model *a, const kt_model *b)
+size_t
+kt_model_differs_at(const kt_model *a, const kt_model *b)
 {
-    if (a->count != b->count) {
-        return false;
-    }
-    for (size_t i = 0; i < a->count; i++) {
+    size_t i = 0;
+
+    for (; i < a->count && i < b->count; i++) {
         const kt_item *x = a->items[i];
         const kt_item *y = b->items[i];
 
         if (x != y && (!same_key(x, kist_bytes(y->key, y->key_size)) ||
                        !kt_value_same(&x->value, &y->value))) {
-            return false;
+            break;
         }
     }
-    return true;
+    return i;
+}
+
+bool
+kt_model_equal(const kt_model *a, const kt_model *b)
+{
+    return a->count == b->count && kt_model_differs_at(a, b) == a->count;
 }
 
 static void

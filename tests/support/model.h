@@ -45,6 +45,9 @@ uint64_t kt_model_digest(const kt_model *model);
 
 bool kt_model_equal(const kt_model *a, const kt_model *b);
 
+/* The index of the first item that differs, or the smaller count. */
+size_t kt_model_differs_at(const kt_model *a, const kt_model *b);
+
 /* --- list ---------------------------------------------------------------- */
 
 /* Inserts before `index`, which is at most the count. */

@@ -142,14 +142,14 @@ read_all(kist *k, int64_t *last)
 
 /* A writer may not have made the kist yet. */
 static kist_status
-open_when_there(const kw_args *args, kist **k)
+open_when_there(const kw_args *args, bool read_only, kist **k)
 {
     kist_options options = args->options;
     kist_status status;
     uint32_t waits = 0;
 
     options.must_exist = true;
-    options.read_only = args->proc % 2 == 1;
+    options.read_only = read_only;
     while ((status = kist_open(kw_path(args), &options, k)) == KIST_ERR_IO &&
            waits++ < 500) {
         const struct timespec span = {0, 10000000};
@@ -172,7 +172,8 @@ kw_read_loop(const kw_args *args)
         const struct timespec span = {0, 2000000};
 
         if (k == NULL) {
-            const kist_status status = open_when_there(args, &k);
+            const kist_status status =
+                open_when_there(args, args->proc % 2 == 1, &k);
 
             if (status != KIST_OK) {
                 kw_say("open", status);
@@ -195,7 +196,8 @@ kw_read_once(const kw_args *args)
 {
     int64_t last[16] = {0};
     kist *k;
-    const kist_status status = open_when_there(args, &k);
+    // Who opens to write waits for who stands still while opening or closing.
+    const kist_status status = open_when_there(args, true, &k);
     int answer;
 
     if (status != KIST_OK) {

@@ -227,3 +227,36 @@ kw_locate(const kt_world *found, const kw_range *range, kt_world *world,
         (void)kw_unit_do(NULL, world, i, &synced);
     }
 }
+
+static void
+say_difference(const kt_model *found, const kt_model *want, const char *name)
+{
+    const size_t at = kt_model_differs_at(found, want);
+
+    if (at < found->count || at < want->count) {
+        fprintf(stderr, " %s: %zu items, not %zu, differing from item %zu;",
+                name, found->count, want->count, at);
+    }
+}
+
+void
+kw_say_lost(const kt_world *found, const kw_range *range)
+{
+    kt_world world;
+
+    kt_world_init(&world, found->proc);
+    kw_replay(&world, found->proc, range->floor);
+    fprintf(stderr,
+            "kist_work: process %u: what is there follows from none of units "
+            "%llu to %llu:",
+            found->proc, (unsigned long long)range->floor,
+            (unsigned long long)range->ceiling);
+    for (kt_coll c = 0; c < KT_COLL_COUNT; c++) {
+        char name[16];
+
+        (void)kt_coll_name(c, found->proc, name);
+        say_difference(&found->models[c], &world.models[c], name);
+    }
+    fputc('\n', stderr);
+    kt_world_fini(&world);
+}

@@ -71,6 +71,10 @@ kist_status kw_unit_do(kt_store *store, kt_world *world, uint64_t index,
 bool kw_locate(const kt_world *found, const kw_range *range, kt_world *world,
                uint64_t *units);
 
+/* Says on stderr that what was found follows from no unit in range, and how
+ * each collection differs from the first. */
+void kw_say_lost(const kt_world *found, const kw_range *range);
+
 /* Makes *world the state after `units` units of process `proc`. */
 void kw_replay(kt_world *world, uint32_t proc, uint64_t units);
 

@@ -147,11 +147,7 @@ kw_write(const kw_args *args)
         answer = 4;
     }
     else if (!kw_locate(&found, &ranges[args->proc], &world, &unit)) {
-        fprintf(stderr,
-                "kist_work: process %u: what is there follows from "
-                "none of units %llu to %llu\n",
-                args->proc, (unsigned long long)ranges[args->proc].floor,
-                (unsigned long long)ranges[args->proc].ceiling);
+        kw_say_lost(&found, &ranges[args->proc]);
         answer = 1;
     }
     else {
@@ -242,11 +238,7 @@ check_proc(const kw_args *args, const kist_options *options, uint32_t proc,
         kw_say("read", status);
     }
     else if (!kw_locate(&found, range, &world, &units)) {
-        fprintf(stderr,
-                "kist_work: process %u: what is there follows from "
-                "none of units %llu to %llu\n",
-                proc, (unsigned long long)range->floor,
-                (unsigned long long)range->ceiling);
+        kw_say_lost(&found, range);
     }
     else if (!kt_store_check(&store, &world, why, sizeof(why))) {
         fprintf(stderr, "kist_work: process %u: %s\n", proc, why);
