@@ -314,6 +314,7 @@ build_successor(const kist *k, const ki_gen *old, successor *s,
 static kist_status
 install(const kist *k, ki_writer *w, successor *s)
 {
+    ki_gen *old = w->gen;
     kist_status status;
 
     // Whoever opens the new log waits until we are done.
@@ -326,15 +327,22 @@ install(const kist *k, ki_writer *w, successor *s)
         return status;
     }
     KI_POINT("compacted log in place");
-    ki_reclog_set_superseded(&w->gen->log);
     ki_write_retire(w);
     KI_POINT("old generation retired");
-    // Without a durable name the new index must not serve: the next opener
-    // makes one, and syncs the directory then.
-    if (ki_file_sync_parent(k->log_path) != KIST_OK ||
-        ki_file_rename(s->index_build, k->index_path, false) != KIST_OK) {
+    // Until its name is durable a power cut may bring the old log back, which
+    // must not say then that it is old; nor must the new index serve: the next
+    // opener makes one, and syncs the directory then.
+    if (ki_file_sync_parent(k->log_path) == KIST_OK) {
+        ki_reclog_set_superseded(&old->log);
+        status = ki_file_rename(s->index_build, k->index_path, false);
+    }
+    else {
+        status = KIST_ERR_IO;
+    }
+    if (status != KIST_OK) {
         (void)ki_io->unlink(s->index_build);
     }
+    ki_leave();
     return KIST_OK;
 }
 

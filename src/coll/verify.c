@@ -251,6 +251,7 @@ verify_locked(verifier *v)
     status = check(v);
     if (v->report->index_rebuilt) {
         ki_write_retire(w);
+        ki_leave();
         return status;
     }
     w->wanted = ki_word_load(&v->gen->idx, KI_W_TAIL) * 2;

@@ -55,8 +55,11 @@ static kist_status
 succeed_the_dead(ki_gen *gen)
 {
     bool replaced;
-    const kist_status status = ki_gen_is_replaced(gen, &replaced);
+    kist_status status = ki_gen_is_replaced(gen, &replaced);
 
+    if (status == KIST_OK && replaced) {
+        status = ki_file_sync_parent(gen->log.path);
+    }
     if (status != KIST_OK) {
         ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
         return status;
@@ -448,7 +451,6 @@ ki_write_retire(ki_writer *w)
     w->gen = NULL;
     ki_word_store(&gen->idx, KI_W_STALE, 1);
     ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
-    ki_leave();
 }
 
 /* A new generation with at least `wanted` bytes of log mapped: KI_AGAIN. */

@@ -58,8 +58,9 @@ KIST_NODISCARD kist_status ki_write_end(kist *k, ki_writer *w,
 
 /*
  * Instead of ki_write_end(), for who has put a new generation or index in the
- * place of this one: marks it stale, drops the lock and leaves.  The writer is
- * not touched behind the mark, for it may then be at work in the new one.
+ * place of this one: marks it stale and drops the lock.  The writer is not
+ * touched behind the mark, for it may then be at work in the new one; the old
+ * generation stays until the caller leaves it.
  */
 void ki_write_retire(ki_writer *w);
 
