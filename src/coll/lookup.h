@@ -52,27 +52,27 @@ KI_ALWAYS_INLINE bool
 ki_keyed_is_it(const ki_gen *gen, uint32_t id, const ki_key *key, bool checked,
                ki_found *found)
 {
-    const uint64_t end = ki_log_end(gen);
+    const uint64_t end = ki_word_at(gen->idx.base, KI_W_LOG_SIZE);
     const uint64_t offset = ki_hash_offset(found->word);
-    const uint8_t *bytes = gen->log.base + offset;
+    const uint8_t *const bytes = gen->log.base + offset;
     const uint64_t expected = (uint64_t)key->size | (uint64_t)id << 16;
     uint64_t head;
+    uint64_t span;
     uint32_t size;
-    uint32_t span;
 
     if (KI_UNLIKELY(offset + KI_RECORD_HEAD + 4 > end ||
-                    key->size >= KI_KSIZE_LONG)) {
+                    end > gen->log.limit || key->size >= KI_KSIZE_LONG)) {
         return false;
     }
     __builtin_prefetch(bytes + 64);
     __builtin_prefetch(bytes + 128);
     size = ki_load_le32(bytes + 4);
     head = ki_load_le64(bytes + 8);
-    span = (size + (KI_RECORD_ALIGN - 1)) & ~(KI_RECORD_ALIGN - 1);
+    span = ((uint64_t)size + (KI_RECORD_ALIGN - 1)) &
+           ~(uint64_t)(KI_RECORD_ALIGN - 1);
     if (KI_UNLIKELY(
             (head >> 16 & 0xffffffffff) != expected ||
-            size < KI_RECORD_HEAD + key->size || size > KI_RECORD_SIZE_MAX ||
-            span > end - offset ||
+            size < KI_RECORD_HEAD + key->size || offset + span > end ||
             !ki_bytes_are(bytes + KI_RECORD_HEAD, key->data, key->size))) {
         return false;
     }
@@ -86,7 +86,7 @@ ki_keyed_is_it(const ki_gen *gen, uint32_t id, const ki_key *key, bool checked,
     found->record.tag = (uint8_t)(head >> 8);
     found->record.slot = ki_load_le64(bytes + 12) >> 24;
     found->record.coll = id;
-    found->record.span = span;
+    found->record.span = (uint32_t)span;
     found->record.ksize = (uint32_t)key->size;
     found->record.key = bytes + KI_RECORD_HEAD;
     found->record.value = bytes + KI_RECORD_HEAD + key->size;
@@ -134,7 +134,7 @@ KIST_NODISCARD KI_ALWAYS_INLINE kist_status
 ki_lookup_inside(const ki_gen *gen, const ki_coll *c, kist_slice slice,
                  kist_value *value)
 {
-    const ki_idx *idx = &gen->idx;
+    const uint8_t *const base = gen->idx.base;
     const uint64_t header =
         atomic_load_explicit(&c->header, memory_order_acquire);
     const uint64_t serial =
@@ -148,12 +148,12 @@ ki_lookup_inside(const ki_gen *gen, const ki_coll *c, kist_slice slice,
 
     if (KI_UNLIKELY(atomic_load_explicit(&c->bound, memory_order_acquire) !=
                         gen->serial ||
-                    ki_word_load(idx, header + KI_C_SERIAL) != serial)) {
+                    ki_word_at(base, header + KI_C_SERIAL) != serial)) {
         return KI_UNSURE;
     }
-    version = ki_view_begin(idx);
-    id = ki_word_load(idx, header + KI_C_ABOUT) >> 32;
-    home = ki_hash_at_home(idx, ki_word_load(idx, header + KI_C_HASH),
+    version = ki_word_at(base, KI_W_VERSION);
+    id = ki_word_at(base, header + KI_C_ABOUT) >> 32;
+    home = ki_hash_at_home(&gen->idx, ki_word_at(base, header + KI_C_HASH),
                            key.hash, &found.word, &found.address);
     if (KI_LIKELY(home == KI_HOME_ONE)) {
         if (KI_UNLIKELY(!ki_keyed_is_it(gen, (uint32_t)id, &key, value != NULL,
@@ -168,9 +168,11 @@ ki_lookup_inside(const ki_gen *gen, const ki_coll *c, kist_slice slice,
             value->as.bytes.data = found.record.value;
             value->as.bytes.size = found.record.vsize;
         }
-        return KI_LIKELY(ki_view_held(idx, version)) ? KIST_OK : KI_UNSURE;
+        return KI_LIKELY(ki_word_at(base, KI_W_HORIZON) <= version)
+                   ? KIST_OK
+                   : KI_UNSURE;
     }
-    return home == KI_HOME_NONE && ki_view_held(idx, version)
+    return home == KI_HOME_NONE && ki_word_at(base, KI_W_HORIZON) <= version
                ? ki_not_found(gen)
                : KI_UNSURE;
 }
@@ -189,7 +191,7 @@ ki_lookup_shortly(ki_coll *c, kist_slice key, kist_value *value)
                       k->forks == atomic_load_explicit(&ki_inflight_forks,
                                                        memory_order_relaxed) &&
                       gen->shared && ki_own_tx(k) == NULL &&
-                      ki_word_load(&gen->idx, KI_W_STALE) == 0)) {
+                      ki_word_at(gen->idx.base, KI_W_STALE) == 0)) {
             status = ki_lookup_inside(gen, c, key, value);
         }
         ki_inflight_leave();

@@ -178,9 +178,9 @@ ki_bucket_words(const ki_idx *idx, const ki_tx *tx, uint64_t at, uint64_t tag)
  * bytes do not tear the 8-byte words that a writer stores.
  */
 static inline __attribute__((always_inline)) ki_bucket_look
-ki_bucket_four(const ki_idx *idx, uint64_t at, uint64_t tag)
+ki_bucket_four(const uint8_t *bytes, uint64_t tag)
 {
-    const __m128i *words = (const __m128i *)(const void *)(idx->base + at);
+    const __m128i *words = (const __m128i *)(const void *)bytes;
     const __m128 a = _mm_castsi128_ps(_mm_load_si128(words));
     const __m128 b = _mm_castsi128_ps(_mm_load_si128(words + 1));
     const __m128i low =
@@ -212,10 +212,10 @@ ki_probe_bucket(ki_probe *probe)
 
 #ifdef KI_HASH_SSE2
     if (KI_LIKELY(probe->tx == NULL)) {
-        const ki_bucket_look more =
-            ki_bucket_four(probe->idx, at + 32, probe->tag);
+        const uint8_t *bytes = probe->idx->base + at;
+        const ki_bucket_look more = ki_bucket_four(bytes + 32, probe->tag);
 
-        look = ki_bucket_four(probe->idx, at, probe->tag);
+        look = ki_bucket_four(bytes, probe->tag);
         look.matches |= more.matches << 4;
         look.empty |= more.empty;
         look.zero |= more.zero;
@@ -303,8 +303,9 @@ ki_hash_at_home(const ki_idx *idx, uint64_t root, uint64_t hash,
                 uint64_t *word, uint64_t *address)
 {
 #ifdef KI_HASH_SSE2
+    const uint8_t *const base = idx->base;
     const uint32_t depth = (uint32_t)(root & 0xff);
-    const uint64_t end = ki_word_load(idx, KI_W_SIZE);
+    const uint64_t end = ki_word_at(base, KI_W_SIZE);
     const uint64_t at =
         (root & ~UINT64_C(0xff)) + ((hash >> 1 >> ((63 - depth) & 63)) << 3);
     uint64_t entry;
@@ -319,14 +320,14 @@ ki_hash_at_home(const ki_idx *idx, uint64_t root, uint64_t hash,
                     at + 8 > end)) {
         return KI_HOME_UNSURE;
     }
-    entry = ki_word_load(idx, at);
+    entry = ki_word_at(base, at);
     bucket =
         (entry & ~UINT64_C(0xff)) + (hash & (ki_hash_buckets(entry) - 1)) * 64;
     if (KI_UNLIKELY(entry < KI_IDX_ARENA || bucket >= end - 64)) {
         return KI_HOME_UNSURE;
     }
-    low = ki_bucket_four(idx, bucket, hash >> KI_HASH_TAG_SHIFT);
-    high = ki_bucket_four(idx, bucket + 32, hash >> KI_HASH_TAG_SHIFT);
+    low = ki_bucket_four(base + bucket, hash >> KI_HASH_TAG_SHIFT);
+    high = ki_bucket_four(base + bucket + 32, hash >> KI_HASH_TAG_SHIFT);
     matches = low.matches | high.matches << 4;
     if (matches == 0) {
         return (low.empty | high.empty) != 0 && (low.zero | high.zero) == 0
@@ -334,7 +335,7 @@ ki_hash_at_home(const ki_idx *idx, uint64_t root, uint64_t hash,
                    : KI_HOME_UNSURE;
     }
     *address = bucket + (uint64_t)__builtin_ctz(matches) * 8;
-    *word = ki_word_load(idx, *address);
+    *word = ki_word_at(base, *address);
     return (matches & (matches - 1)) == 0 && ki_hash_is_entry(*word)
                ? KI_HOME_ONE
                : KI_HOME_UNSURE;

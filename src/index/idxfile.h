@@ -140,6 +140,15 @@ ki_word_load(const ki_idx *idx, uint64_t address)
     return atomic_load_explicit(ki_word(idx, address), memory_order_acquire);
 }
 
+/* The same, of a map whose base is in a register already. */
+static inline uint64_t
+ki_word_at(const uint8_t *base, uint64_t address)
+{
+    return atomic_load_explicit(
+        (const _Atomic uint64_t *)(const void *)(base + address),
+        memory_order_acquire);
+}
+
 static inline void
 ki_word_store(const ki_idx *idx, uint64_t address, uint64_t value)
 {
