@@ -69,13 +69,10 @@ ki_crc32c_portable(uint32_t crc, const void *data, size_t size)
 
 #if defined(__x86_64__)
 
-#include <nmmintrin.h>
-#include <wmmintrin.h>
+#include "base/crcfold.h"
 
-#define HARDWARE      __attribute__((target("sse4.2,pclmul")))
-#define HARDWARE_WIDE __attribute__((target("avx,sse4.2,pclmul")))
-#define STEP          HARDWARE static inline __attribute__((always_inline)) uint32_t
-#define FOLD          HARDWARE static inline __attribute__((always_inline)) __m128i
+#define HARDWARE KI_FOLD_TARGET
+#define STEP     HARDWARE static inline __attribute__((always_inline)) uint32_t
 
 STEP
 step8(uint32_t remainder, uint64_t word)
@@ -83,79 +80,10 @@ step8(uint32_t remainder, uint64_t word)
     return (uint32_t)_mm_crc32_u64(remainder, word);
 }
 
-/*
- * The 16 bytes at `data`, and what the 16 of `sum` are worth in their place:
- * each half of `sum` times x to the power of its distance, modulo the
- * polynomial.
- */
-FOLD
-fold16(__m128i sum, const uint8_t *data)
-{
-    // x^160 and x^96, bit-reversed
-    const __m128i powers = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
-    const __m128i product =
-        _mm_xor_si128(_mm_clmulepi64_si128(sum, powers, 0x00),
-                      _mm_clmulepi64_si128(sum, powers, 0x11));
-
-    return _mm_xor_si128(product,
-                         _mm_loadu_si128((const __m128i *)(const void *)data));
-}
-
-FOLD
-fold64(__m128i sum, const uint8_t *data)
-{
-    sum = fold16(fold16(sum, data), data + 16);
-    return fold16(fold16(sum, data + 32), data + 48);
-}
-
-/*
- * `size` bytes, a multiple of 8 below 512.  Records are summed as they come
- * from memory.  CRC instructions would wait for the bytes in the queue in
- * which also the next lookup's address is to be computed; multiplications
- * wait in another, and a get costs half.  For the same reason there is no
- * loop: each branch goes the same way for records of one size, while a loop's
- * exit that is guessed wrong throws away what was begun behind it.
- */
 STEP
 steps8(uint32_t remainder, const uint8_t *data, size_t size)
 {
-    __m128i sum;
-    uint64_t r;
-
-    if (size < 16) {
-        return size < 8 ? remainder : step8(remainder, ki_load_le64(data));
-    }
-    sum = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(const void *)data),
-                        _mm_cvtsi32_si128((int)remainder));
-    data += 16;
-    size -= 16;
-    if ((size & 256) != 0) {
-        sum = fold64(fold64(sum, data), data + 64);
-        sum = fold64(fold64(sum, data + 128), data + 192);
-        data += 256;
-    }
-    if ((size & 128) != 0) {
-        sum = fold64(fold64(sum, data), data + 64);
-        data += 128;
-    }
-    if ((size & 64) != 0) {
-        sum = fold64(sum, data);
-        data += 64;
-    }
-    if ((size & 32) != 0) {
-        sum = fold16(fold16(sum, data), data + 16);
-        data += 32;
-    }
-    if ((size & 16) != 0) {
-        sum = fold16(sum, data);
-        data += 16;
-    }
-    r = _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(sum));
-    r = _mm_crc32_u64(r, (uint64_t)_mm_extract_epi64(sum, 1));
-    if ((size & 8) != 0) {
-        r = _mm_crc32_u64(r, ki_load_le64(data));
-    }
-    return (uint32_t)r;
+    return ki_fold_words(remainder, data, size);
 }
 
 STEP
@@ -344,8 +272,8 @@ update_long(uint32_t remainder, const uint8_t *data, size_t size)
     return update_short(remainder, data, size);
 }
 
-STEP
-crc_inline(uint32_t crc, const void *data, size_t size)
+HARDWARE static uint32_t
+crc_hardware(uint32_t crc, const void *data, size_t size)
 {
     if (size == 0) {
         return crc; // `data` may be NULL, to which nothing may be added
@@ -353,23 +281,6 @@ crc_inline(uint32_t crc, const void *data, size_t size)
     return ~(size < 512 ? update_short(~crc, data, size)
                         : update_long(~crc, data, size));
 }
-
-HARDWARE static uint32_t
-crc_hardware(uint32_t crc, const void *data, size_t size)
-{
-    return crc_inline(crc, data, size);
-}
-
-#ifdef HARDWARE_WIDE
-
-/* The same in instructions with three operands: a third less of them. */
-HARDWARE_WIDE static uint32_t
-crc_wide(uint32_t crc, const void *data, size_t size)
-{
-    return crc_inline(crc, data, size);
-}
-
-#endif
 
 #endif /* HARDWARE */
 
@@ -386,11 +297,6 @@ choose(void)
         make_shifts(&shifts_long, BLOCK_LONG);
         crc_best = crc_hardware;
     }
-#ifdef HARDWARE_WIDE
-    if (has_hardware() && __builtin_cpu_supports("avx")) {
-        crc_best = crc_wide;
-    }
-#endif
 #endif
 }
 

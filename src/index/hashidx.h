@@ -45,7 +45,7 @@
 #endif
 #endif
 #ifdef KI_HASH_SSE2
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 #define KI_HASH_EMPTY     UINT64_C(1)
@@ -172,11 +172,42 @@ ki_bucket_words(const ki_idx *idx, const ki_tx *tx, uint64_t at, uint64_t tag)
     return look;
 }
 
-#ifdef KI_HASH_SSE2
+#if defined(KI_HASH_SSE2) && defined(__AVX2__)
+
 /*
- * Four words at a time: the upper halves hold the tags.  Aligned loads of 16
- * bytes do not tear the 8-byte words that a writer stores.
+ * Four words at a time.  Aligned loads of 16 and of 32 bytes do not tear the
+ * 8-byte words that a writer stores.
  */
+static inline __attribute__((always_inline)) uint32_t
+ki_words_that_are(__m256i low, __m256i high, __m256i what)
+{
+    const __m256d a = _mm256_castsi256_pd(_mm256_cmpeq_epi64(low, what));
+    const __m256d b = _mm256_castsi256_pd(_mm256_cmpeq_epi64(high, what));
+
+    return (uint32_t)_mm256_movemask_pd(a) | (uint32_t)_mm256_movemask_pd(b)
+                                                 << 4;
+}
+
+static inline __attribute__((always_inline)) ki_bucket_look
+ki_bucket_eight(const uint8_t *bytes, uint64_t tag)
+{
+    const __m256i *words = (const __m256i *)(const void *)bytes;
+    const __m256i low = _mm256_load_si256(words);
+    const __m256i high = _mm256_load_si256(words + 1);
+    ki_bucket_look look;
+
+    look.matches =
+        ki_words_that_are(_mm256_srli_epi64(low, KI_HASH_TAG_SHIFT),
+                          _mm256_srli_epi64(high, KI_HASH_TAG_SHIFT),
+                          _mm256_set1_epi64x((long long)tag));
+    look.empty = ki_words_that_are(low, high, _mm256_set1_epi64x(1));
+    look.zero = ki_words_that_are(low, high, _mm256_setzero_si256());
+    return look;
+}
+
+#elif defined(KI_HASH_SSE2)
+
+/* The upper halves of four words hold their tags. */
 static inline __attribute__((always_inline)) ki_bucket_look
 ki_bucket_four(const uint8_t *bytes, uint64_t tag)
 {
@@ -202,6 +233,20 @@ ki_bucket_four(const uint8_t *bytes, uint64_t tag)
     look.zero = (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(wiped));
     return look;
 }
+
+/* Aligned loads of 16 bytes do not tear the words that a writer stores. */
+static inline __attribute__((always_inline)) ki_bucket_look
+ki_bucket_eight(const uint8_t *bytes, uint64_t tag)
+{
+    const ki_bucket_look more = ki_bucket_four(bytes + 32, tag);
+    ki_bucket_look look = ki_bucket_four(bytes, tag);
+
+    look.matches |= more.matches << 4;
+    look.empty |= more.empty << 4;
+    look.zero |= more.zero << 4;
+    return look;
+}
+
 #endif
 
 static inline void
@@ -212,13 +257,7 @@ ki_probe_bucket(ki_probe *probe)
 
 #ifdef KI_HASH_SSE2
     if (KI_LIKELY(probe->tx == NULL)) {
-        const uint8_t *bytes = probe->idx->base + at;
-        const ki_bucket_look more = ki_bucket_four(bytes + 32, probe->tag);
-
-        look = ki_bucket_four(bytes, probe->tag);
-        look.matches |= more.matches << 4;
-        look.empty |= more.empty;
-        look.zero |= more.zero;
+        look = ki_bucket_eight(probe->idx->base + at, probe->tag);
     }
     else
 #endif
@@ -310,9 +349,7 @@ ki_hash_at_home(const ki_idx *idx, uint64_t root, uint64_t hash,
         (root & ~UINT64_C(0xff)) + ((hash >> 1 >> ((63 - depth) & 63)) << 3);
     uint64_t entry;
     uint64_t bucket;
-    ki_bucket_look low;
-    ki_bucket_look high;
-    uint32_t matches;
+    ki_bucket_look look;
 
     // One bound for both maps: the file never outgrows the address space
     // unless another process has made it grow, which is the slow way's.
@@ -326,17 +363,14 @@ ki_hash_at_home(const ki_idx *idx, uint64_t root, uint64_t hash,
     if (KI_UNLIKELY(entry < KI_IDX_ARENA || bucket >= end - 64)) {
         return KI_HOME_UNSURE;
     }
-    low = ki_bucket_four(base + bucket, hash >> KI_HASH_TAG_SHIFT);
-    high = ki_bucket_four(base + bucket + 32, hash >> KI_HASH_TAG_SHIFT);
-    matches = low.matches | high.matches << 4;
-    if (matches == 0) {
-        return (low.empty | high.empty) != 0 && (low.zero | high.zero) == 0
-                   ? KI_HOME_NONE
-                   : KI_HOME_UNSURE;
+    look = ki_bucket_eight(base + bucket, hash >> KI_HASH_TAG_SHIFT);
+    if (look.matches == 0) {
+        return look.empty != 0 && look.zero == 0 ? KI_HOME_NONE
+                                                 : KI_HOME_UNSURE;
     }
-    *address = bucket + (uint64_t)__builtin_ctz(matches) * 8;
+    *address = bucket + (uint64_t)__builtin_ctz(look.matches) * 8;
     *word = ki_word_at(base, *address);
-    return (matches & (matches - 1)) == 0 && ki_hash_is_entry(*word)
+    return (look.matches & (look.matches - 1)) == 0 && ki_hash_is_entry(*word)
                ? KI_HOME_ONE
                : KI_HOME_UNSURE;
 #else
