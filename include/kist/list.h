@@ -59,6 +59,9 @@ KIST_NODISCARD kist_status kist_list_append_many(kist_list *list,
 KIST_NODISCARD kist_status kist_list_insert(kist_list *list, uint64_t index,
                                             const kist_value *value);
 
+/* An index for kist_list_pop(): whatever is the last then. */
+#define KIST_LAST UINT64_MAX
+
 /*
  * Removes the value at `index`, or RANGE.  If `value` is not NULL it becomes
  * a view of what was removed.

@@ -76,7 +76,8 @@ typedef struct ki_coll {
     _Atomic uint64_t bound; /* serial of the generation these belong to */
     _Atomic uint64_t header;
     _Atomic uint64_t serial;
-    kist_slice name; /* owned bytes */
+    kist_slice name;             /* owned bytes */
+    _Atomic uint32_t references; /* the handle's, and its scans' */
 } ki_coll;
 
 struct kist_dict {

@@ -337,6 +337,7 @@ ki_coll_open(kist *k, kist_slice name, kist_kind kind, kist_type type,
         memcpy(copy, name.data, name.size);
     }
     c->name = kist_bytes(copy, name.size);
+    atomic_init(&c->references, 1);
     c->k = k;
     c->kind = kind;
     ki_chest_hold(k);
@@ -354,7 +355,7 @@ ki_coll_open(kist *k, kist_slice name, kist_kind kind, kist_type type,
 void
 ki_coll_close(ki_coll *c)
 {
-    if (c != NULL) {
+    if (c != NULL && atomic_fetch_sub(&c->references, 1) == 1) {
         ki_chest_release(c->k);
         ki_free(c);
     }

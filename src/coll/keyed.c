@@ -163,7 +163,7 @@ void
 ki_keyed_insert(ki_tx *tx, uint64_t header, const ki_vacancy *vacancy,
                 uint64_t offset, uint32_t span)
 {
-    ki_tx_store(tx, vacancy->slot_at, offset);
+    ki_slot_store(tx, header, vacancy->slot, vacancy->slot_at, offset);
     ki_tx_store(tx, vacancy->entry_at, vacancy->entry);
     ki_tx_store(tx, header + KI_C_SLOTS, vacancy->slot + 1);
     ki_tx_store(tx, header + KI_C_COUNT,
@@ -189,7 +189,7 @@ void
 ki_keyed_replace(ki_tx *tx, uint64_t header, const ki_found *old,
                  uint64_t offset, uint32_t span)
 {
-    ki_tx_store(tx, old->slot_at, offset);
+    ki_slot_store(tx, header, old->record.slot, old->slot_at, offset);
     ki_tx_store(tx, old->address, ki_hash_moved(old->word, offset));
     ki_account(tx, header,
                ki_tx_load(tx, header + KI_C_BYTES) + span - old->record.span,
@@ -232,7 +232,7 @@ ki_keyed_vacate(ki_tx *tx, uint64_t header, uint64_t slot, uint64_t slot_at)
         ki_tx_store(tx, header + KI_C_SLOTS, slots);
     }
     else {
-        ki_tx_store(tx, slot_at, KI_SLOT_HOLE);
+        ki_slot_store(tx, header, slot, slot_at, KI_SLOT_HOLE);
         if (slot == first) {
             do {
                 first++;

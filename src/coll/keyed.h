@@ -99,6 +99,24 @@ void ki_keyed_replace(ki_tx *tx, uint64_t header, const ki_found *old,
  */
 void ki_keyed_delete(ki_tx *tx, uint64_t header, const ki_found *old);
 
+/*
+ * The word of slot `i`, at address `at`, will become `word`.  A slot that was
+ * not in use when the batch began is nobody's business until SLOTS is stored,
+ * so its word needs no pair.
+ */
+static inline void
+ki_slot_store(ki_tx *tx, uint64_t header, uint64_t i, uint64_t at,
+              uint64_t word)
+{
+    if (KI_UNLIKELY(tx->mode == KI_TX_BATCH) &&
+        i >= ki_word_load(tx->idx, header + KI_C_SLOTS)) {
+        ki_tx_fill(tx, at, word);
+    }
+    else {
+        ki_tx_store(tx, at, word);
+    }
+}
+
 /* Lists BYTES and WRITES after one more record. */
 void ki_account(ki_tx *tx, uint64_t header, uint64_t bytes, bool resized);
 

@@ -130,13 +130,47 @@ kist_list_get_many(kist_list *list, uint64_t index, size_t count,
     return status;
 }
 
+static kist_status
+get_one(kist_list *list, uint64_t index, kist_value *value)
+{
+    ki_coll *c = &list->coll;
+    ki_reader r;
+    ki_record record;
+    uint64_t word = 0;
+    uint32_t got;
+    kist_status status;
+
+    status = ki_read_begin(c, &r);
+    if (KI_UNLIKELY(status != KIST_OK)) {
+        return status;
+    }
+    status = ki_seq_words(&r.gen->idx, r.own, r.header, index, &word, 1, &got);
+    if (KI_UNLIKELY(status != KIST_OK || ki_mapping_is_cut(&r.gen->idx.map))) {
+        status = ki_bad_index(r.gen, r.header);
+    }
+    else if (got == 0) {
+        status = KIST_ERR_RANGE;
+    }
+    else if (ki_klass_inline(c->type)) {
+        *value = ki_klass_from_word(c->type, word);
+    }
+    else {
+        status = ki_reclog_load(&r.gen->log, word, ki_log_end(r.gen), &record)
+                     ? ki_coll_value(r.gen, word, &record, value)
+                     : ki_bad_record(r.gen, word);
+    }
+    return ki_read_end(c, &r, status);
+}
+
 kist_status
 kist_list_get(kist_list *list, uint64_t index, kist_value *value)
 {
-    size_t got;
-    const kist_status status = kist_list_get_many(list, index, 1, value, &got);
+    kist_status status;
 
-    return status == KIST_OK && got == 0 ? KIST_ERR_RANGE : status;
+    do {
+        status = get_one(list, index, value);
+    } while (KI_UNLIKELY(status == KI_AGAIN));
+    return status;
 }
 
 /* --- writing
@@ -169,6 +203,9 @@ check_change(list_change *change, uint64_t total)
     case KI_OP_SET:
         return change->index < total ? KIST_OK : KIST_ERR_RANGE;
     case KI_OP_REMOVE:
+        if (change->index == KIST_LAST && change->count == 1 && total > 0) {
+            change->index = total - 1;
+        }
         return change->index < total && change->count <= total - change->index
                    ? KIST_OK
                    : KIST_ERR_RANGE;

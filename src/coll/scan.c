@@ -21,7 +21,7 @@
  * is now.  The position is a slot for dict and set, an index for list.
  */
 struct kist_scan {
-    ki_coll *c;        /* borrowed; holds a reference to its kist */
+    ki_coll *c;        /* a reference */
     ki_gen *gen;       /* pinned: `position` is meant in it */
     uint64_t header;   /* of the collection, in gen */
     uint64_t position; /* forward: next; backward: one behind next */
@@ -48,7 +48,7 @@ scan_open(ki_coll *c, const kist_scan_options *options, kist_scan **out)
     if (options != NULL) {
         scan->options = *options;
     }
-    ki_chest_hold(c->k);
+    atomic_fetch_add(&c->references, 1);
     *out = scan;
     return KIST_OK;
 }
@@ -98,7 +98,7 @@ kist_scan_close(kist_scan *scan)
 {
     if (scan != NULL) {
         unpin(scan);
-        ki_chest_release(scan->c->k);
+        ki_coll_close(scan->c);
         ki_free(scan);
     }
 }

@@ -246,9 +246,36 @@ apply_append(ki_tx *tx, uint64_t header, uint64_t word)
     if (status != KIST_OK) {
         return status;
     }
-    ki_tx_store(tx, at, word);
+    ki_slot_store(tx, header, count, at, word);
     ki_tx_store(tx, header + KI_C_SLOTS, count + 1);
     return KIST_OK;
+}
+
+/*
+ * One more of many appends in a batch: if the last one listed the counters of
+ * this list, they are only counted on.
+ */
+static bool
+append_again(ki_tx *tx, uint64_t header, uint64_t count, uint64_t word,
+             uint64_t bytes)
+{
+    const ki_pair counters[] = {
+        {header + KI_C_SLOTS, count + 1},
+        {header + KI_C_BYTES, bytes},
+        {header + KI_C_WRITES,
+         ki_writes_next(ki_tx_load(tx, header + KI_C_WRITES), true)}};
+    uint64_t at;
+
+    if (ki_tx_load(tx, header + KI_C_TREE) != 0 ||
+        count < ki_word_load(tx->idx, header + KI_C_SLOTS)) {
+        return false;
+    }
+    at = ki_slots_at(tx->idx, tx, header + KI_C_TABLE, count);
+    if (at == 0 || !ki_tx_amend(tx, counters, 3)) {
+        return false;
+    }
+    ki_tx_fill(tx, at, word);
+    return true;
 }
 
 static kist_status
@@ -285,7 +312,12 @@ apply_set(const ki_gen *gen, ki_tx *tx, uint64_t header, uint64_t i,
     if (at == 0) {
         return ki_bad_index(gen, header + KI_C_TABLE);
     }
-    ki_tx_store(tx, at, word);
+    if (tree == 0) {
+        ki_slot_store(tx, header, i, at, word);
+    }
+    else {
+        ki_tx_store(tx, at, word);
+    }
     return KIST_OK;
 }
 
@@ -432,13 +464,18 @@ ki_seq_apply(const ki_gen *gen, ki_tx *tx, uint64_t header, uint64_t offset,
     if (status == KIST_OK && adds) {
         status = word_of(gen, type, offset, record, &word);
     }
+    bytes = bytes - lost + (adds ? record->span : 0);
+    if (status == KIST_OK && tx->mode == KI_TX_BATCH &&
+        record->op == KI_OP_APPEND &&
+        append_again(tx, header, total, word, bytes)) {
+        return KIST_OK;
+    }
     if (status == KIST_OK) {
         status = dispatch(gen, tx, header, total, removed, word, record);
     }
     if (status != KIST_OK) {
         return status;
     }
-    bytes = bytes - lost + (adds ? record->span : 0);
     ki_account(tx, header, bytes, record->op != KI_OP_SET);
     return KIST_OK;
 }

@@ -247,6 +247,7 @@ ki_write_begin(kist *k, ki_coll *c, ki_key *key, ki_writer **w,
         }
         k->writer.op_tail = k->writer.tail;
         k->writer.op_pairs = k->writer.tx.count;
+        k->writer.tx.settled = k->writer.tx.count;
         k->writer.op_freed = k->writer.tx.freed_count;
         if (status == KIST_OK && c != NULL) {
             status = ki_coll_bind(c, k->writer.gen, &k->writer.tx, header);

@@ -336,6 +336,27 @@ ki_tx_store_batch(ki_tx *tx, uint64_t address, uint64_t value)
     tx->table[table_find(tx, address)] = (uint32_t)(++tx->count);
 }
 
+bool
+ki_tx_amend(ki_tx *tx, const ki_pair *pairs, size_t count)
+{
+    ki_pair *last;
+    size_t i;
+
+    if (tx->mode != KI_TX_BATCH || tx->count < tx->settled + count) {
+        return false;
+    }
+    last = tx->pairs + (tx->count - count);
+    for (i = 0; i < count; i++) {
+        if (last[i].address != pairs[i].address) {
+            return false;
+        }
+    }
+    for (i = 0; i < count; i++) {
+        last[i].value = pairs[i].value;
+    }
+    return true;
+}
+
 uint64_t
 ki_tx_load_batch(const ki_tx *tx, uint64_t address)
 {

@@ -70,6 +70,7 @@ typedef struct ki_tx {
     size_t room;     /* BATCH: pairs that fit */
     uint32_t *table; /* BATCH: owned; address -> pair + 1, open addressing */
     size_t table_mask;
+    size_t settled;     /* BATCH: pairs of calls that are over */
     kist_status failed; /* BATCH: what a store ran into; commit answers it */
 } ki_tx;
 
@@ -104,6 +105,13 @@ KIST_NODISCARD kist_status ki_tx_commit(ki_tx *tx);
 
 /* After a writer died: ends its commit, if it was in one. */
 void ki_tx_redo(ki_idx *idx);
+
+/*
+ * If the last pairs are those of the `count` addresses, in that order and of
+ * the call that is under way, gives them these values: for counters that go on
+ * growing, of which nobody needs to see each step.  False: list them.
+ */
+bool ki_tx_amend(ki_tx *tx, const ki_pair *pairs, size_t count);
 
 void ki_tx_store_batch(ki_tx *tx, uint64_t address, uint64_t value);
 uint64_t ki_tx_load_batch(const ki_tx *tx, uint64_t address);
