@@ -95,6 +95,51 @@ KIST_NODISCARD kist_status kist_list_permute(kist_list *list,
                                              const uint64_t *order,
                                              uint64_t count);
 
+/*
+ * A view of all items of a list of BOOL, INT, INT32 or FLOAT as one array of
+ * words, as numeric libraries want them: each is 8 bytes in the machine's
+ * order, an int64_t (BOOL: 0 or 1) or a double.
+ *
+ * A large list whose middle was not edited since it was last sorted, reversed
+ * or cleared is mapped and not copied (kist_list_view_mapped() tells); any
+ * other is copied into memory of its own.
+ *
+ * What a view shows:
+ *   - as many items as there were when it was opened, whatever is appended,
+ *     inserted, removed, sorted, cleared or compacted later, here or in
+ *     other processes; with its own items a batch of this thread counts;
+ *   - where it is mapped, the items of then, but for those that are later
+ *     replaced in place, by kist_list_set() or by appending anew where
+ *     something was popped from the end (a batch does so before it commits):
+ *     of each of those either the old or a newer value;
+ *   - of changes by others while it is being opened, some or none.
+ *
+ * What a mapped view shows is not used again for anything else while the view
+ * is open, so the index may grow; a process that ends, however, lets go.
+ */
+typedef struct kist_list_view kist_list_view;
+
+/*
+ * The caller owns *view and must kist_list_view_close() it; `list` and its
+ * kist may be closed before.  TYPE: a list of another type; NOMEM, and what
+ * reading answers.
+ */
+KIST_NODISCARD kist_status kist_list_view_open(kist_list *list,
+                                               kist_list_view **view);
+
+/*
+ * The words, aligned to 8, to be read only and until the view is closed; never
+ * NULL.  If somebody cuts the index file short they may become 0.
+ */
+const void *kist_list_view_words(const kist_list_view *view);
+uint64_t kist_list_view_count(const kist_list_view *view);
+
+/* True if the words are those of the index, false if they are a copy. */
+bool kist_list_view_mapped(const kist_list_view *view);
+
+/* From any thread, and in a child of fork(); NULL is fine. */
+void kist_list_view_close(kist_list_view *view);
+
 #ifdef __cplusplus
 }
 #endif

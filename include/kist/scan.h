@@ -46,6 +46,7 @@ KIST_NODISCARD kist_status kist_list_scan(kist_list *list,
 KIST_NODISCARD kist_status kist_scan_next(kist_scan *scan, kist_slice *key,
                                           kist_value *value);
 
+/* May come after the collection's handle, or its kist, is closed. */
 void kist_scan_close(kist_scan *scan);
 
 #ifdef __cplusplus

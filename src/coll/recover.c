@@ -100,6 +100,45 @@ entry_of(ki_replay *r, ki_found *old)
     return ki_bad_index(gen, r->header + KI_C_HASH);
 }
 
+/* BYTES and WRITES after a record, in an index that nobody sees yet. */
+static void
+account_directly(ki_replay *r, uint64_t bytes, bool resized)
+{
+    const ki_idx *idx = &r->gen->idx;
+    const uint64_t writes = ki_word_load(idx, r->header + KI_C_WRITES);
+
+    ki_word_store(idx, r->header + KI_C_BYTES, bytes);
+    ki_word_store(idx, r->header + KI_C_WRITES,
+                  ki_writes_next(writes, resized));
+}
+
+/*
+ * While all is read from the beginning nothing is pending and hashes wait, so
+ * a new key costs a slot and its hash.
+ */
+static kist_status
+replay_new_directly(ki_replay *r, uint64_t offset, uint64_t hash,
+                    const ki_record *record)
+{
+    const ki_idx *idx = &r->gen->idx;
+    uint64_t at;
+    kist_status status;
+
+    status = ki_slots_room(&r->tx, r->header + KI_C_TABLE, record->slot, &at);
+    if (status == KIST_OK) {
+        status = ki_hashes_set(r->hashes, r->id, record->slot, hash);
+    }
+    if (status == KIST_OK) {
+        ki_word_store(idx, at, offset);
+        ki_word_store(idx, r->header + KI_C_SLOTS, record->slot + 1);
+        ki_word_store(idx, r->header + KI_C_COUNT,
+                      ki_word_load(idx, r->header + KI_C_COUNT) + 1);
+        account_directly(
+            r, ki_word_load(idx, r->header + KI_C_BYTES) + record->span, true);
+    }
+    return status;
+}
+
 static kist_status
 replay_new(ki_replay *r, uint64_t offset, const ki_record *record)
 {
@@ -108,26 +147,12 @@ replay_new(ki_replay *r, uint64_t offset, const ki_record *record)
     ki_vacancy vacancy;
     kist_status status;
 
-    if (r->hashes == NULL) {
-        status =
-            ki_keyed_room(r->gen, &r->tx, r->header, hash, offset, &vacancy);
-        if (status == KIST_OK) {
-            ki_keyed_insert(&r->tx, r->header, &vacancy, offset, record->span);
-        }
-        return status;
+    if (r->hashes != NULL) {
+        return replay_new_directly(r, offset, hash, record);
     }
-    status = ki_slots_room(&r->tx, r->header + KI_C_TABLE, record->slot,
-                           &vacancy.slot_at);
+    status = ki_keyed_room(r->gen, &r->tx, r->header, hash, offset, &vacancy);
     if (status == KIST_OK) {
-        status = ki_hashes_set(r->hashes, r->id, record->slot, hash);
-    }
-    if (status == KIST_OK) {
-        ki_tx_store(&r->tx, vacancy.slot_at, offset);
-        ki_tx_store(&r->tx, r->header + KI_C_SLOTS, record->slot + 1);
-        ki_tx_add(&r->tx, r->header + KI_C_COUNT, 1);
-        ki_account(&r->tx, r->header,
-                   ki_tx_load(&r->tx, r->header + KI_C_BYTES) + record->span,
-                   true);
+        ki_keyed_insert(&r->tx, r->header, &vacancy, offset, record->span);
     }
     return status;
 }
@@ -145,11 +170,11 @@ replay_old(ki_replay *r, uint64_t offset, const ki_record *record)
         }
     }
     else if (status == KIST_OK) {
-        ki_tx_store(&r->tx, old.slot_at, offset);
-        ki_account(&r->tx, r->header,
-                   ki_tx_load(&r->tx, r->header + KI_C_BYTES) + record->span -
-                       old.record.span,
-                   false);
+        ki_word_store(&r->gen->idx, old.slot_at, offset);
+        account_directly(r,
+                         ki_word_load(&r->gen->idx, r->header + KI_C_BYTES) +
+                             record->span - old.record.span,
+                         false);
     }
     return status;
 }
@@ -283,7 +308,9 @@ replay_one(ki_replay *r, uint64_t offset, const ki_record *record)
     }
     r->records++;
     r->last = offset;
-    return ki_tx_commit(&r->tx);
+    return r->tx.mode == KI_TX_DIRECT && r->tx.freed_count == 0
+               ? KIST_OK
+               : ki_tx_commit(&r->tx);
 }
 
 /* Where the batch that begins at `offset` ends, or 0 if it does not. */

@@ -9,6 +9,7 @@
 #include "index/hashidx.h"
 #include "index/slots.h"
 
+#define AHEAD          16u /* entries whose buckets are asked for */
 #define PARTS_MAX_BITS 14u
 
 /* The hashes of one collection, by slot. */
@@ -160,6 +161,13 @@ fill_one(ki_gen *gen, ki_tx *tx, uint64_t header, const ki_hash_column *column)
         uint64_t address;
         uint64_t word;
 
+        if (KI_LIKELY(i + AHEAD < slots)) {
+            const uint64_t home = ki_hash_home(
+                &gen->idx, ki_word_load(&gen->idx, header + KI_C_HASH),
+                entries[i + AHEAD].hash);
+
+            __builtin_prefetch(gen->idx.base + home, 1);
+        }
         if (entries[i].offset == KI_SLOT_HOLE) {
             continue;
         }

@@ -38,7 +38,10 @@
  *    32768     extents
  *
  * INVARIANTS
- *  (1) An extent of class c is 2^c bytes, aligned to 256.
+ *  (1) An extent of class c is 2^c bytes, aligned to 256; from class
+ *      KI_CLASS_PAGED on it begins at a page, unless an older version of the
+ *      library has handed it out.  The gap before it, of less than a page, is
+ *      free extents of smaller classes.
  *  (2) An extent that readers may have seen goes through its class's ring
  *      before it is used again; `horizon` is the highest version at which
  *      something was freed that has left a ring since.  A reader that took
@@ -46,6 +49,12 @@
  *      afterwards, has followed nothing that was reused.
  *  (3) 0 is never a valid word of a hash or a dict's slots: zeroed memory is
  *      noticed, not believed.
+ *  (4) An extent of class KI_CLASS_PAGED or above is lent while somebody
+ *      holds a shared lock on the byte of the index file where it begins (an
+ *      open-file-description lock: it dies with its owner).  A lent extent
+ *      stays in its ring, or is lost until the next rebuild: nobody stores
+ *      into it what was not stored into it before it was freed.  Whoever
+ *      takes the lock then makes sure that the extent is still reachable.
  */
 #ifndef KI_INDEX_IDXFILE_H
 #define KI_INDEX_IDXFILE_H
@@ -117,6 +126,9 @@ enum {
 #define KI_CLASS_MIN   8u
 #define KI_CLASS_MAX   31u
 #define KI_CLASS_COUNT (KI_CLASS_MAX - KI_CLASS_MIN + 1u)
+#define KI_CLASS_PAGED 13u /* from here on extents begin at a page */
+
+#define KI_IDX_PAGE UINT64_C(4096)
 
 typedef struct ki_idx {
     uint8_t *base;  /* map.base */

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/fail.h"
 #include "os/file.h"
+#include "os/filelock.h"
 
 void
 ki_tx_init(ki_tx *tx, ki_idx *idx, ki_tx_mode mode)
@@ -97,6 +98,55 @@ ki_tx_redo(ki_idx *idx)
 }
 
 /*
+ * Has somebody mapped the extent to keep it?  Its byte is locked for a moment
+ * to see; who cannot tell says yes.  Nobody can begin to lend what is in a
+ * ring (idxfile.h, invariant (4)), so a no stays true.
+ */
+static bool
+is_lent(const ki_idx *idx, uint64_t address, uint32_t class)
+{
+    if (class < KI_CLASS_PAGED || idx->fd < 0) {
+        return false;
+    }
+    if (ki_filelock_take(idx->fd, idx->path, address, KI_LOCK_EXCLUSIVE, 0) !=
+        KIST_OK) {
+        return true;
+    }
+    ki_filelock_drop(idx->fd, address);
+    return false;
+}
+
+static uint64_t
+ring_pair(uint32_t class, uint64_t head)
+{
+    return KI_IDX_RINGS +
+           ((uint64_t)(class - KI_CLASS_MIN) * KI_IDX_RING_PAIRS +
+            head % KI_IDX_RING_PAIRS) *
+               sizeof(ki_pair);
+}
+
+/*
+ * The place in the ring that is to be had next: the oldest that is not lent.
+ * If all are, the oldest is given up, so that others come round again.
+ */
+static uint64_t
+ring_place(const ki_tx *tx, uint32_t class, uint64_t head, bool *lent)
+{
+    uint64_t i;
+
+    for (i = head; i - head < KI_IDX_RING_PAIRS; i++) {
+        const uint64_t old = ki_tx_load(tx, ring_pair(class, i));
+
+        if (old == 0 || !is_lent(tx->idx, old, class)) {
+            *lent = false;
+            return i;
+        }
+    }
+    *lent = true;
+    return head;
+}
+
+/*
  * Frees go through the ring of their class, which keeps them untouched for
  * 64 further frees; what drops out of the ring goes to the free list, whose
  * links stand in the extents themselves.  The horizon is raised before the
@@ -108,13 +158,13 @@ free_to_ring(ki_tx *tx, const ki_freed *freed, uint64_t version)
     const uint64_t c = freed->class - KI_CLASS_MIN;
     const uint64_t head_at = KI_W_FREE_HEAD + c * 8;
     const uint64_t list_at = KI_W_FREE_LIST + c * 8;
-    const uint64_t head = ki_tx_load(tx, head_at);
-    const uint64_t ring_at =
-        KI_IDX_RINGS +
-        (c * KI_IDX_RING_PAIRS + head % KI_IDX_RING_PAIRS) * sizeof(ki_pair);
+    bool lent;
+    const uint64_t head =
+        ring_place(tx, freed->class, ki_tx_load(tx, head_at), &lent);
+    const uint64_t ring_at = ring_pair(freed->class, head);
     const uint64_t old = ki_tx_load(tx, ring_at);
 
-    if (old != 0) {
+    if (old != 0 && !lent) {
         const uint64_t old_version = ki_tx_load(tx, ring_at + 8);
 
         if (old_version > ki_tx_load(tx, KI_W_HORIZON)) {
@@ -140,6 +190,39 @@ free_directly(const ki_idx *idx, const ki_freed *freed)
 
     ki_word_store(idx, freed->address, ki_word_load(idx, list_at));
     ki_word_store(idx, list_at, freed->address);
+}
+
+/* The room in front of a page where an extent was to begin. */
+static void
+free_gap(const ki_idx *idx, uint64_t from, uint64_t to)
+{
+    while (to - from >= UINT64_C(1) << KI_CLASS_MIN) {
+        const ki_freed gap = {from,
+                              63u - (uint32_t)__builtin_clzll(to - from)};
+
+        free_directly(idx, &gap);
+        from += UINT64_C(1) << gap.class;
+    }
+}
+
+/* New room behind all that was ever handed out. */
+static kist_status
+bump(ki_idx *idx, uint32_t class, uint64_t *address)
+{
+    const uint64_t end = ki_word_load(idx, KI_W_BUMP);
+    const uint64_t at = class < KI_CLASS_PAGED
+                            ? end
+                            : (end + KI_IDX_PAGE - 1) & ~(KI_IDX_PAGE - 1);
+    const kist_status status = ki_idx_grow(idx, at + (UINT64_C(1) << class));
+
+    if (status != KIST_OK) {
+        return status;
+    }
+    // First, so that dying in between loses the gap and nothing else.
+    ki_word_store(idx, KI_W_BUMP, at + (UINT64_C(1) << class));
+    free_gap(idx, end, at);
+    *address = at;
+    return KIST_OK;
 }
 
 void
@@ -412,12 +495,10 @@ ki_tx_alloc(ki_tx *tx, uint32_t class, uint64_t *address)
         ki_word_store(idx, list_at, ki_word_load(idx, at));
     }
     else {
-        at = ki_word_load(idx, KI_W_BUMP);
-        status = ki_idx_grow(idx, at + size);
+        status = bump(idx, class, &at);
         if (status != KIST_OK) {
             return status;
         }
-        ki_word_store(idx, KI_W_BUMP, at + size);
     }
     if (tx->mode == KI_TX_BATCH &&
         !note(&tx->taken, &tx->taken_count, &tx->taken_room, at, class)) {

@@ -307,6 +307,51 @@ ki_mapping_init(ki_mapping *mapping, int fd, const char *path,
     return KIST_OK;
 }
 
+kist_status
+ki_mapping_init_row(ki_mapping *mapping, int fd, const char *path, size_t head,
+                    const ki_stretch *stretches, size_t count)
+{
+    size_t size = head;
+    size_t at = head;
+    size_t index;
+    void *base;
+
+    *mapping = (ki_mapping){.slot = -1};
+    install_handler();
+    for (index = 0; index < count; index++) {
+        if (stretches[index].size > SIZE_MAX - size) {
+            return KI_FAIL(KIST_ERR_NOMEM, path, KI_NO_OFFSET,
+                           "address space");
+        }
+        size += stretches[index].size;
+    }
+    base = ki_io->map(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_NORESERVE | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED) {
+        return KI_FAIL(errno == ENOMEM ? KIST_ERR_NOMEM : KIST_ERR_IO, path,
+                       KI_NO_OFFSET, "map");
+    }
+    mapping->base = base;
+    mapping->reserved = size;
+    for (index = 0; index < count; index++) {
+        const ki_stretch *s = &stretches[index];
+
+        if (ki_io->map(mapping->base + at, s->size, PROT_READ,
+                       MAP_SHARED | MAP_FIXED, fd,
+                       (off_t)s->offset) == MAP_FAILED) {
+            const kist_status status =
+                KI_FAIL(errno == ENOMEM ? KIST_ERR_NOMEM : KIST_ERR_IO, path,
+                        s->offset, "map");
+
+            ki_mapping_fini(mapping);
+            return status;
+        }
+        at += s->size;
+    }
+    mapping->slot = add_watch(mapping, PROT_READ);
+    return KIST_OK;
+}
+
 void
 ki_mapping_fini(ki_mapping *mapping)
 {

@@ -48,6 +48,22 @@ KIST_NODISCARD kist_status ki_mapping_init(ki_mapping *mapping, int fd,
                                            uint64_t size_min, uint64_t reserve,
                                            bool random);
 
+/* Whole pages of a file. */
+typedef struct ki_stretch {
+    uint64_t offset;
+    size_t size;
+} ki_stretch;
+
+/*
+ * Maps `count` stretches of `fd`, read-only, one behind the other, behind
+ * `head` bytes of zeroed memory of our own, which may be written; `head` is
+ * whole pages too.  NOMEM, IO.
+ */
+KIST_NODISCARD kist_status ki_mapping_init_row(ki_mapping *mapping, int fd,
+                                               const char *path, size_t head,
+                                               const ki_stretch *stretches,
+                                               size_t count);
+
 /* Unmaps.  Zeroed objects and NULL are fine. */
 void ki_mapping_fini(ki_mapping *mapping);
 
