@@ -6,13 +6,17 @@
  *
  * One run: append ITEMS, get at random, iterate; insert in the middle until a
  * fifth is added or the time is up; get and iterate again; pop at random.
- * ENGINE "kist-dict" loads a dict of the same size instead, for comparison.
+ * ENGINE "kist-dict" loads a dict of the same size instead, for comparison;
+ * "kist-int" does the same to a typed list of numbers, whose items stand in
+ * the index itself.
  * Prints a JSON line per phase.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <kist/kist.h>
 
 #include "engine.h"
 #include "listeng.h"
@@ -189,6 +193,71 @@ load_dict(list_run *run, const char *dir)
 }
 
 static void
+numbers_ok(kist_status status, const char *call)
+{
+    if (status != KIST_OK) {
+        bench_die("kist-int: %s: %s", call, kist_status_name(status));
+    }
+}
+
+static void
+numbers_get(list_run *run, kist_list *list)
+{
+    uint32_t *ids = bench_permutation(run->base, 11);
+    const bench_clock start = bench_clock_start();
+    uint64_t i;
+
+    for (i = 0; i < run->base; i++) {
+        kist_value value;
+
+        numbers_ok(kist_list_get(list, ids[i], &value), "get");
+        if (value.as.integer != (int64_t)ids[i]) {
+            bench_die("kist-int: item %u is wrong", ids[i]);
+        }
+    }
+    report(run, "kist-int", "get", start, run->base);
+    free(ids);
+}
+
+/* A list of 64-bit integers: append, get at random, insert in the middle. */
+static void
+run_numbers(list_run *run, const char *dir)
+{
+    bench_rand rand = {12};
+    bench_clock start;
+    char path[4096];
+    kist_list *list;
+    uint64_t i;
+    kist *k;
+
+    snprintf(path, sizeof(path), "%s/bench", dir);
+    numbers_ok(kist_open(path, NULL, &k), "open");
+    numbers_ok(kist_list_open(k, kist_str(""), KIST_INT, &list), "list_open");
+    start = bench_clock_start();
+    for (i = 0; i < run->base; i++) {
+        const kist_value value = kist_int((int64_t)i);
+
+        numbers_ok(kist_list_append(list, &value), "append");
+    }
+    report(run, "kist-int", "append", start, run->base);
+    numbers_get(run, list);
+    start = bench_clock_start();
+    for (i = 0; i < run->base / INSERT_SHARE;) {
+        const kist_value value = kist_int((int64_t)i);
+
+        numbers_ok(kist_list_insert(
+                       list, bench_rand_below(&rand, run->base + i), &value),
+                   "insert");
+        if (late(run, start, i++)) {
+            break;
+        }
+    }
+    report(run, "kist-int", "insert", start, i);
+    kist_list_close(list);
+    numbers_ok(kist_close(k), "close");
+}
+
+static void
 run_list(list_run *run, const char *dir, const char *name)
 {
     bench_work work;
@@ -203,6 +272,9 @@ run_list(list_run *run, const char *dir, const char *name)
     }
     if (strcmp(name, "kist-dict") == 0) {
         load_dict(run, dir);
+    }
+    else if (strcmp(name, "kist-int") == 0) {
+        run_numbers(run, dir);
     }
     else if (run->eng == NULL) {
         bench_die("no list engine called %s", name);

@@ -122,8 +122,12 @@ def list_rows(rows):
         Row("list get at random", cost("get"), 150, False, "ns"),
         Row("list get at random, after inserts", cost("get_edited"), 150,
             False, "ns"),
+        Row("list of numbers: get at random", cost("get", "kist-int"), 150,
+            False, "ns"),
         Row(f"list insert in the middle of {count:.0f}", cost("insert"),
             1500, False, "ns"),
+        Row(f"list of numbers: insert in the middle of {count:.0f}",
+            cost("insert", "kist-int"), 1500, False, "ns"),
     ]
     small, large = cost("insert", size=count // 100), cost("insert")
     result.append(Row("list insert: growth over 100 times the items "

@@ -6,10 +6,10 @@
 #include "base/hash.h"
 #include "codec/klass.h"
 #include "coll/coll.h"
-#include "coll/dictget.h"
 #include "coll/keyed.h"
 #include "coll/lookup.h"
 #include "coll/many.h"
+#include "coll/ways.h"
 #include "coll/writer.h"
 #include "index/hashidx.h"
 
@@ -79,57 +79,16 @@ ki_dict_get_slowly(kist_dict *dict, kist_slice key, kist_value *value)
     return status;
 }
 
-static kist_status
-get_plain(kist_dict *dict, kist_slice key, kist_value *value)
-{
-    const kist_status status = ki_lookup_shortly(&dict->coll, key, value);
-
-    return KI_LIKELY(status != KI_UNSURE)
-               ? status
-               : ki_dict_get_slowly(dict, key, value);
-}
-
-static kist_status
-contains_plain(kist_dict *dict, kist_slice key)
-{
-    const kist_status status = ki_lookup_shortly(&dict->coll, key, NULL);
-
-    return KI_LIKELY(status != KI_UNSURE)
-               ? status
-               : ki_dict_get_slowly(dict, key, NULL);
-}
-
-static kist_status (*get_best)(kist_dict *dict, kist_slice key,
-                               kist_value *value) = get_plain;
-static kist_status (*contains_best)(kist_dict *dict,
-                                    kist_slice key) = contains_plain;
-
-#ifdef KI_HAS_WIDE
-
-__attribute__((constructor)) static void
-choose(void)
-{
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-        __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("sse4.2") &&
-        __builtin_cpu_supports("pclmul")) {
-        get_best = ki_dict_get_wide;
-        contains_best = ki_dict_contains_wide;
-    }
-}
-
-#endif
-
 kist_status
 kist_dict_get(kist_dict *dict, kist_slice key, kist_value *value)
 {
-    return get_best(dict, key, value);
+    return ki_ways_here->dict_get(dict, key, value);
 }
 
 kist_status
 kist_dict_contains(kist_dict *dict, kist_slice key)
 {
-    return contains_best(dict, key);
+    return ki_ways_here->dict_contains(dict, key);
 }
 
 /* Looks n <= KI_AHEAD keys up; an absent one gives KIST_ANY. */

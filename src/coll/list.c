@@ -8,6 +8,7 @@
 #include "coll/coll.h"
 #include "coll/listview.h"
 #include "coll/seq.h"
+#include "coll/ways.h"
 #include "coll/writer.h"
 #include "kist/dict.h"
 
@@ -163,7 +164,7 @@ get_one(kist_list *list, uint64_t index, kist_value *value)
 }
 
 kist_status
-kist_list_get(kist_list *list, uint64_t index, kist_value *value)
+ki_list_get_slowly(kist_list *list, uint64_t index, kist_value *value)
 {
     kist_status status;
 
@@ -171,6 +172,12 @@ kist_list_get(kist_list *list, uint64_t index, kist_value *value)
         status = get_one(list, index, value);
     } while (KI_UNLIKELY(status == KI_AGAIN));
     return status;
+}
+
+kist_status
+kist_list_get(kist_list *list, uint64_t index, kist_value *value)
+{
+    return ki_ways_here->list_get(list, index, value);
 }
 
 /* --- writing

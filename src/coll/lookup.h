@@ -8,7 +8,7 @@
  * and an empty one) is written out, and everything else, damage included, is
  * left to ki_keyed_find_slowly().
  *
- * The way is compiled twice: as everything else is, and in dictwide.c for the
+ * The way is compiled twice: as everything else is, and in wayswide.c for the
  * processors of the last ten years (KI_LOOKUP_WIDE), with the checksum in it.
  *
  * Layer    coll.
@@ -22,9 +22,11 @@
 #include "base/crc32c.h"
 #include "base/crcfold.h"
 #include "base/hash.h"
+#include "codec/klass.h"
 #include "codec/scalar.h"
 #include "coll/keyed.h"
 #include "index/hashidx.h"
+#include "index/slots.h"
 
 #define KI_ALWAYS_INLINE static inline __attribute__((always_inline))
 
@@ -180,13 +182,11 @@ ki_lookup_inside(const ki_gen *gen, const ki_coll *c, kist_slice slice,
                                         &found))) {
             return KI_UNSURE;
         }
-        if (value != NULL) {
-            if (KI_UNLIKELY(!ki_tag_has_bytes(found.record.tag))) {
-                return KI_UNSURE;
-            }
-            value->type = (kist_type)found.record.tag;
-            value->as.bytes.data = found.record.value;
-            value->as.bytes.size = found.record.vsize;
+        if (value != NULL &&
+            KI_UNLIKELY(
+                ki_value_payload_load(found.record.tag, found.record.value,
+                                      found.record.vsize, value) != KIST_OK)) {
+            return KI_UNSURE;
         }
         return KI_LIKELY(ki_word_at(base, KI_W_HORIZON) <= version)
                    ? KIST_OK
@@ -197,23 +197,125 @@ ki_lookup_inside(const ki_gen *gen, const ki_coll *c, kist_slice slice,
                : KI_UNSURE;
 }
 
+/*
+ * The value of the record that a list's word points to: it has no key, so its
+ * collection and its checksum are what is asked.
+ */
+KI_ALWAYS_INLINE bool
+ki_item_value(const ki_gen *gen, uint64_t id, uint64_t offset,
+              kist_value *value)
+{
+    const uint64_t end = ki_word_at(gen->idx.base, KI_W_LOG_SIZE);
+    const uint8_t *const bytes = gen->log.base + offset;
+    uint64_t head;
+    uint64_t span;
+    uint32_t size;
+
+    if (KI_UNLIKELY((offset & (KI_RECORD_ALIGN - 1)) != 0 || offset >= end ||
+                    end - offset < KI_RECORD_HEAD + 4 ||
+                    end > gen->log.limit)) {
+        return false;
+    }
+    __builtin_prefetch(bytes + 64);
+    __builtin_prefetch(bytes + 128);
+    size = ki_load_le32(bytes + 4);
+    head = ki_load_le64(bytes + 8);
+    span = ((uint64_t)size + (KI_RECORD_ALIGN - 1)) &
+           ~(uint64_t)(KI_RECORD_ALIGN - 1);
+    return KI_LIKELY(
+        (head >> 16 & 0xffffffffff) == id << 16 && size >= KI_RECORD_HEAD &&
+        offset + span <= end &&
+        ki_record_sum(ki_record_seed(gen->log.salt, offset), bytes, span) ==
+            ki_load_le32(bytes) &&
+        ki_value_payload_load((uint8_t)(head >> 8), bytes + KI_RECORD_HEAD,
+                              size - KI_RECORD_HEAD, value) == KIST_OK);
+}
+
+/* The same for item `index` of a list that is flat. */
+KIST_NODISCARD KI_ALWAYS_INLINE kist_status
+ki_item_inside(const ki_gen *gen, const ki_coll *c, uint64_t index,
+               kist_value *value)
+{
+    const uint8_t *const base = gen->idx.base;
+    const uint64_t header =
+        atomic_load_explicit(&c->header, memory_order_acquire);
+    const uint64_t serial =
+        atomic_load_explicit(&c->serial, memory_order_acquire);
+    uint64_t version;
+    uint64_t word;
+    uint64_t at;
+
+    if (KI_UNLIKELY(atomic_load_explicit(&c->bound, memory_order_acquire) !=
+                        gen->serial ||
+                    ki_word_at(base, header + KI_C_SERIAL) != serial)) {
+        return KI_UNSURE;
+    }
+    version = ki_word_at(base, KI_W_VERSION);
+    if (KI_UNLIKELY(ki_word_at(base, header + KI_C_TREE) != 0 ||
+                    index >= ki_word_at(base, header + KI_C_SLOTS))) {
+        return KI_UNSURE;
+    }
+    at = ki_slots_at(&gen->idx, NULL, header + KI_C_TABLE, index);
+    if (KI_UNLIKELY(at == 0)) {
+        return KI_UNSURE;
+    }
+    word = ki_word_at(base, at);
+    if (ki_klass_inline(c->type)) {
+        *value = ki_klass_from_word(c->type, word);
+    }
+    else if (KI_UNLIKELY(!ki_item_value(
+                 gen, ki_word_at(base, header + KI_C_ABOUT) >> 32, word,
+                 value))) {
+        return KI_UNSURE;
+    }
+    // A tree that has come in between makes the flat words meaningless.
+    return KI_LIKELY(ki_word_at(base, KI_W_HORIZON) <= version &&
+                     ki_word_at(base, header + KI_C_TREE) == 0 &&
+                     !ki_mapping_is_cut(&gen->idx.map))
+               ? KIST_OK
+               : KI_UNSURE;
+}
+
+/* Enters as ki_enter() does, where nothing is out of the ordinary. */
+KI_ALWAYS_INLINE bool
+ki_enter_shortly(const kist *k, const ki_gen *gen)
+{
+    if (KI_UNLIKELY(gen == NULL || ki_inflight_self == NULL)) {
+        return false;
+    }
+    ki_inflight_enter(gen);
+    if (KI_LIKELY(atomic_load_explicit(&k->gen, memory_order_acquire) == gen &&
+                  k->forks == atomic_load_explicit(&ki_inflight_forks,
+                                                   memory_order_relaxed) &&
+                  gen->shared && ki_own_tx(k) == NULL &&
+                  ki_word_at(gen->idx.base, KI_W_STALE) == 0)) {
+        return true;
+    }
+    ki_inflight_leave();
+    return false;
+}
+
 KIST_NODISCARD KI_ALWAYS_INLINE kist_status
 ki_lookup_shortly(ki_coll *c, kist_slice key, kist_value *value)
 {
-    kist *k = c->k;
-    ki_gen *gen = atomic_load_explicit(&k->gen, memory_order_acquire);
+    const ki_gen *gen = atomic_load_explicit(&c->k->gen, memory_order_acquire);
     kist_status status = KI_UNSURE;
 
-    if (KI_LIKELY(gen != NULL && ki_inflight_self != NULL)) {
-        ki_inflight_enter(gen);
-        if (KI_LIKELY(atomic_load_explicit(&k->gen, memory_order_acquire) ==
-                          gen &&
-                      k->forks == atomic_load_explicit(&ki_inflight_forks,
-                                                       memory_order_relaxed) &&
-                      gen->shared && ki_own_tx(k) == NULL &&
-                      ki_word_at(gen->idx.base, KI_W_STALE) == 0)) {
-            status = ki_lookup_inside(gen, c, key, value);
-        }
+    if (KI_LIKELY(ki_enter_shortly(c->k, gen))) {
+        status = ki_lookup_inside(gen, c, key, value);
+        ki_inflight_leave();
+    }
+    return status;
+}
+
+KIST_NODISCARD KI_ALWAYS_INLINE kist_status
+ki_item_shortly(ki_coll *c, uint64_t index, kist_value *value)
+{
+    const ki_gen *gen = atomic_load_explicit(&c->k->gen, memory_order_acquire);
+    kist_status status = KI_UNSURE;
+
+    if (KI_LIKELY(ki_enter_shortly(c->k, gen))) {
+        status = ki_item_inside(gen, c, index, value);
         ki_inflight_leave();
     }
     return status;

@@ -1,0 +1,43 @@
+/*
+ * ways.h - the short ways to a value (lookup.h), compiled for more than one
+ * processor.
+ *
+ * Layer    coll.
+ * Threads  any.
+ */
+#ifndef KI_COLL_WAYS_H
+#define KI_COLL_WAYS_H
+
+#include "kist/dict.h"
+#include "kist/list.h"
+
+/* As kist_dict_get(), kist_dict_contains() and kist_list_get(). */
+typedef struct ki_ways {
+    kist_status (*dict_get)(kist_dict *dict, kist_slice key,
+                            kist_value *value);
+    kist_status (*dict_contains)(kist_dict *dict, kist_slice key);
+    kist_status (*list_get)(kist_list *list, uint64_t index,
+                            kist_value *value);
+} ki_ways;
+
+/* Those for the processor that runs this. */
+extern const ki_ways *ki_ways_here;
+
+extern const ki_ways ki_ways_plain;
+
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#define KI_HAS_WIDE 1
+/* For AVX2, BMI and carry-less multiplication: to be asked for first. */
+extern const ki_ways ki_ways_wide;
+#endif
+
+/*
+ * Where the short ways end when they cannot tell.  A NULL `value` asks whether
+ * the key is there.
+ */
+kist_status ki_dict_get_slowly(kist_dict *dict, kist_slice key,
+                               kist_value *value);
+kist_status ki_list_get_slowly(kist_list *list, uint64_t index,
+                               kist_value *value);
+
+#endif /* KI_COLL_WAYS_H */

@@ -1,0 +1,237 @@
+/*
+ * The short ways to a value agree with what was put, for each processor that
+ * they are compiled for, and notice damage.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "coll/ways.h"
+#include "support/check.h"
+
+#define KEYS 3000u
+
+static const kist_options plain = {.map_reserve = 64u << 20};
+
+/* Value `i`, of every type and of sizes about the steps of the checksum. */
+static kist_value
+value_of(uint32_t i, uint8_t room[700])
+{
+    const size_t size = i % 650;
+
+    memset(room, (int)(i * 7 + 1), size);
+    switch (i % 8) {
+    case 0:
+        return kist_int((int64_t)i - 1000);
+    case 1:
+        return kist_float(i / 3.0);
+    case 2:
+        return i % 16 == 2 ? kist_null() : kist_bool(i % 32 == 10);
+    case 3:
+        memset(room, 'a' + (int)(i % 26), size);
+        return kist_blob(KIST_TEXT, room, size);
+    default:
+        return kist_blob(KIST_BYTES, room, size);
+    }
+}
+
+static bool
+same(const kist_value *a, const kist_value *b)
+{
+    if (a->type != b->type) {
+        return false;
+    }
+    if (kist_type_has_bytes(a->type)) {
+        return a->as.bytes.size == b->as.bytes.size &&
+               (a->as.bytes.size == 0 ||
+                memcmp(a->as.bytes.data, b->as.bytes.data, a->as.bytes.size) ==
+                    0);
+    }
+    return a->type == KIST_NULL    ? true
+           : a->type == KIST_BOOL  ? a->as.boolean == b->as.boolean
+           : a->type == KIST_FLOAT ? a->as.real == b->as.real
+                                   : a->as.integer == b->as.integer;
+}
+
+/* Keys of 0 to 89 bytes, each unlike the others. */
+static kist_slice
+key_of(uint32_t i, bool there, char room[100])
+{
+    int size = snprintf(room, 100, "%s%u", there ? "" : "no", i);
+
+    while (size < (int)(i % 90)) {
+        room[size++] = '.';
+    }
+    return i == 0 && there ? kist_bytes(room, 0)
+                           : kist_bytes(room, (size_t)size);
+}
+
+static void
+read_by(const ki_ways *ways, kist_dict *dict, kist_list *list,
+        kist_list *numbers)
+{
+    uint8_t room[700];
+    char name[100];
+
+    for (uint32_t i = 0; i < KEYS; i++) {
+        const kist_value want = value_of(i, room);
+        kist_value got = kist_null();
+
+        KT_OK(ways->dict_get(dict, key_of(i, true, name), &got));
+        KT_CHECK(same(&want, &got), "dict value %u", i);
+        KT_OK(ways->dict_contains(dict, key_of(i, true, name)));
+        KT_ANSWERS(KIST_ERR_NOTFOUND,
+                   ways->dict_get(dict, key_of(i, false, name), &got));
+        KT_ANSWERS(KIST_ERR_NOTFOUND,
+                   ways->dict_contains(dict, key_of(i, false, name)));
+        KT_OK(ways->list_get(list, i, &got));
+        KT_CHECK(same(&want, &got), "list value %u", i);
+        KT_OK(ways->list_get(numbers, i, &got));
+        KT_CHECK(got.type == KIST_INT && got.as.integer == (int64_t)i * 5,
+                 "number %u", i);
+    }
+    KT_ANSWERS(KIST_ERR_RANGE, ways->list_get(list, KEYS, &(kist_value){0}));
+    KT_ANSWERS(KIST_ERR_RANGE,
+               ways->list_get(numbers, UINT64_MAX, &(kist_value){0}));
+}
+
+static void
+fill(kist *k)
+{
+    uint8_t room[700];
+    char name[100];
+    kist_dict *dict;
+    kist_list *list;
+    kist_list *numbers;
+
+    KT_OK(kist_dict_open(k, kist_str("d"), KIST_ANY, &dict));
+    KT_OK(kist_list_open(k, kist_str("l"), KIST_ANY, &list));
+    KT_OK(kist_list_open(k, kist_str("n"), KIST_INT, &numbers));
+    for (uint32_t i = 0; i < KEYS; i++) {
+        const kist_value value = value_of(i, room);
+        const kist_value number = kist_int((int64_t)i * 5);
+
+        KT_OK(kist_dict_put(dict, key_of(i, true, name), &value));
+        KT_OK(kist_list_append(list, &value));
+        KT_OK(kist_list_append(numbers, &number));
+    }
+    kist_dict_close(dict);
+    kist_list_close(list);
+    kist_list_close(numbers);
+}
+
+/* Goal: each way gives what was put, and NOTFOUND and RANGE for the rest.
+ * Method: values of all types and of 0 to 649 bytes, keys of 0 to 89; also
+ * behind an insert in the middle, which makes the list a tree. */
+static void
+each_way(void **state, const ki_ways *ways)
+{
+    const kt_place *place = *state;
+    const kist_value value = kist_int(1);
+    kist_dict *dict;
+    kist_list *list;
+    kist_list *numbers;
+    kist *k;
+
+    KT_OK(kist_open(place->path, &plain, &k));
+    fill(k);
+    KT_OK(kist_dict_open(k, kist_str("d"), KIST_ANY, &dict));
+    KT_OK(kist_list_open(k, kist_str("l"), KIST_ANY, &list));
+    KT_OK(kist_list_open(k, kist_str("n"), KIST_INT, &numbers));
+    read_by(ways, dict, list, numbers);
+    KT_OK(kist_list_insert(numbers, 100, &value));
+    KT_OK(kist_list_pop(numbers, 100, NULL));
+    KT_OK(kist_list_insert(list, 5, &value));
+    KT_OK(kist_list_pop(list, 5, NULL));
+    read_by(ways, dict, list, numbers);
+    kist_dict_close(dict);
+    kist_list_close(list);
+    kist_list_close(numbers);
+    KT_OK(kist_close(k));
+}
+
+/* Goal: a flipped bit in a record is CORRUPT by each way, never a value.
+ * Method: one kist, a bit of each byte of a record in turn. */
+static void
+each_flip(void **state, const ki_ways *ways)
+{
+    const kt_place *place = *state;
+    uint8_t room[90];
+    kist_value value = kist_blob(KIST_BYTES, room, sizeof(room));
+    char path[340];
+    kist_dict *dict;
+    kist *k;
+    int fd;
+
+    memset(room, 0x5a, sizeof(room));
+    KT_OK(kist_open(place->path, &plain, &k));
+    KT_OK(kist_dict_open(k, kist_str("d"), KIST_BYTES, &dict));
+    KT_OK(kist_dict_put(dict, kist_str("key-of-16-bytes!"), &value));
+    KT_OK(ways->dict_get(dict, kist_str("key-of-16-bytes!"), &value));
+    snprintf(path, sizeof(path), "%s.kist", place->path);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    {
+        size_t size;
+        uint8_t *file = kt_read_file(path, &size);
+        const uint8_t *found =
+            memmem(file, size, "key-of-16-bytes!", strlen("key-of-16-bytes!"));
+        const off_t begin = found - file - 20;
+
+        for (off_t at = begin; at < begin + 20 + 16 + 90; at++) {
+            const uint8_t flipped = file[at] ^ (uint8_t)(1 << at % 8);
+            kist_status status;
+
+            assert_int_equal(pwrite(fd, &flipped, 1, at), 1);
+            status =
+                ways->dict_get(dict, kist_str("key-of-16-bytes!"), &value);
+            KT_CHECK(status == KIST_ERR_CORRUPT, "byte %d: %s",
+                     (int)(at - begin), kist_status_name(status));
+            assert_int_equal(pwrite(fd, &file[at], 1, at), 1);
+        }
+        free(file);
+    }
+    KT_OK(ways->dict_get(dict, kist_str("key-of-16-bytes!"), &value));
+    close(fd);
+    kist_dict_close(dict);
+    KT_OK(kist_close(k));
+}
+
+static void
+test_plain_way(void **state)
+{
+    each_way(state, &ki_ways_plain);
+}
+
+static void
+test_plain_way_notices_damage(void **state)
+{
+    each_flip(state, &ki_ways_plain);
+}
+
+static void
+test_way_of_this_processor(void **state)
+{
+    each_way(state, ki_ways_here);
+}
+
+static void
+test_way_of_this_processor_notices_damage(void **state)
+{
+    each_flip(state, ki_ways_here);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        KT_TEST(test_plain_way),
+        KT_TEST(test_plain_way_notices_damage),
+        KT_TEST(test_way_of_this_processor),
+        KT_TEST(test_way_of_this_processor_notices_damage),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
