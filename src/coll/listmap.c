@@ -12,8 +12,8 @@
 #include "os/file.h"
 #include "os/filelock.h"
 
-/* Below, copying is faster than mapping and unmapping. */
-#define MAPPED_MIN (UINT64_C(1) << 15)
+/* Below, copying is faster than mapping and unmapping, by far. */
+#define MAPPED_MIN (UINT64_C(1) << 16)
 
 /* Items in front of the first extent that begins at a page. */
 #define FRONT                                                                 \

@@ -26,6 +26,7 @@
 #include "codec/scalar.h"
 #include "coll/keyed.h"
 #include "index/hashidx.h"
+#include "index/ordertree.h"
 #include "index/slots.h"
 
 #define KI_ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -231,7 +232,7 @@ ki_item_value(const ki_gen *gen, uint64_t id, uint64_t offset,
                               size - KI_RECORD_HEAD, value) == KIST_OK);
 }
 
-/* The same for item `index` of a list that is flat. */
+/* The same for item `index` of a list. */
 KIST_NODISCARD KI_ALWAYS_INLINE kist_status
 ki_item_inside(const ki_gen *gen, const ki_coll *c, uint64_t index,
                kist_value *value)
@@ -242,6 +243,7 @@ ki_item_inside(const ki_gen *gen, const ki_coll *c, uint64_t index,
     const uint64_t serial =
         atomic_load_explicit(&c->serial, memory_order_acquire);
     uint64_t version;
+    uint64_t tree;
     uint64_t word;
     uint64_t at;
 
@@ -251,13 +253,18 @@ ki_item_inside(const ki_gen *gen, const ki_coll *c, uint64_t index,
         return KI_UNSURE;
     }
     version = ki_word_at(base, KI_W_VERSION);
-    if (KI_UNLIKELY(ki_word_at(base, header + KI_C_TREE) != 0 ||
-                    index >= ki_word_at(base, header + KI_C_SLOTS))) {
-        return KI_UNSURE;
+    tree = ki_word_at(base, header + KI_C_TREE);
+    if (tree != 0) {
+        if (KI_UNLIKELY(!ki_tree_at(&gen->idx, NULL, tree, index, &at))) {
+            return KI_UNSURE;
+        }
     }
-    at = ki_slots_at(&gen->idx, NULL, header + KI_C_TABLE, index);
-    if (KI_UNLIKELY(at == 0)) {
-        return KI_UNSURE;
+    else {
+        at = ki_slots_at(&gen->idx, NULL, header + KI_C_TABLE, index);
+        if (KI_UNLIKELY(at == 0 ||
+                        index >= ki_word_at(base, header + KI_C_SLOTS))) {
+            return KI_UNSURE;
+        }
     }
     word = ki_word_at(base, at);
     if (ki_klass_inline(c->type)) {
@@ -268,9 +275,9 @@ ki_item_inside(const ki_gen *gen, const ki_coll *c, uint64_t index,
                  value))) {
         return KI_UNSURE;
     }
-    // A tree that has come in between makes the flat words meaningless.
+    // Flat words mean nothing once there is a tree, nor does an old tree.
     return KI_LIKELY(ki_word_at(base, KI_W_HORIZON) <= version &&
-                     ki_word_at(base, header + KI_C_TREE) == 0 &&
+                     ki_word_at(base, header + KI_C_TREE) == tree &&
                      !ki_mapping_is_cut(&gen->idx.map))
                ? KIST_OK
                : KI_UNSURE;
