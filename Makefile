@@ -26,7 +26,7 @@ demo:
 	demo/run
 
 test:
-	tools/setup.sh build test
+	tools/setup.sh build test python
 	tests/run
 
 bench:

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Installs the Debian packages that are missing for what is to be done:
-#   tools/setup.sh [build] [test] [demo] [bench]
+#   tools/setup.sh [build] [test] [demo] [bench] [python]
 # Does nothing, and needs no network and no root, where all are there.
 set -eu
 
 build="gcc make cmake ninja-build pkg-config libc6-dev libxxhash-dev libjansson-dev"
 test="python3 git clang libclang-rt-14-dev llvm clang-format libcmocka-dev libfuse3-dev fuse3 e2fsprogs xfsprogs procps util-linux"
+python="python3 python3-dev python3-venv libpython3.11-testsuite"
 demo="python3 libsqlite3-dev liblmdb-dev"
 bench="python3 python3-matplotlib liblmdb-dev librocksdb-dev libsqlite3-dev libtkrzw-dev libgdbm-dev"
 
@@ -14,6 +15,7 @@ for purpose in "${@:-build}"; do
     case $purpose in
     build) wanted="$wanted $build" ;;
     test) wanted="$wanted $test" ;;
+    python) wanted="$wanted $python" ;;
     demo) wanted="$wanted $demo" ;;
     bench) wanted="$wanted $bench" ;;
     *)

@@ -1,8 +1,11 @@
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "idxbed.h"
 #include "index/tx.h"
+#include "os/file.h"
+#include "os/filelock.h"
 #include "support/failalloc.h"
 
 #define RESERVE (UINT64_C(1) << 28)
@@ -246,6 +249,109 @@ test_ring(void **state)
 }
 
 /*
+ * Goal:   large extents begin at a page, and what lies before them is not
+ *         lost.
+ * Method: small and large ones by turns; the small ones fit into the gaps.
+ */
+static void
+test_pages(void **state)
+{
+    ki_idx idx;
+    ki_tx tx;
+    uint64_t small = 0;
+    uint64_t used;
+    uint64_t at;
+    uint32_t class;
+
+    (void)state;
+    bed_create(&idx, RESERVE);
+    ki_tx_init(&tx, &idx, KI_TX_REDO);
+    for (class = KI_CLASS_PAGED; class < KI_CLASS_PAGED + 6; class ++) {
+        KT_OK(ki_tx_alloc(&tx, KI_CLASS_MIN, &at));
+        KT_OK(ki_tx_alloc(&tx, class, &at));
+        assert_int_equal(at % KI_IDX_PAGE, 0);
+    }
+    used = ki_idx_used(&idx);
+    for (class = KI_CLASS_MIN; class < KI_CLASS_PAGED; class ++) {
+        const uint64_t head_at = KI_W_FREE_LIST + (class - KI_CLASS_MIN) * 8;
+
+        while (ki_word_load(&idx, head_at) != 0) {
+            KT_OK(ki_tx_alloc(&tx, class, &at));
+            small += UINT64_C(1) << class;
+        }
+    }
+    assert_int_equal(ki_idx_used(&idx), used);
+    assert_true(small > 0);
+    used -= KI_IDX_ARENA;
+    for (class = KI_CLASS_PAGED; class < KI_CLASS_PAGED + 6; class ++) {
+        used -= (UINT64_C(1) << class) + (UINT64_C(1) << KI_CLASS_MIN);
+    }
+    assert_int_equal(small, used);
+    ki_tx_fini(&tx);
+    ki_idx_close(&idx);
+}
+
+/* Frees others of the class until the ring has turned so many times. */
+static void
+turn_ring(ki_tx *tx, uint32_t class, uint32_t turns, uint64_t never)
+{
+    uint32_t i;
+
+    for (i = 0; i < turns * KI_IDX_RING_PAIRS; i++) {
+        uint64_t at;
+
+        KT_OK(ki_tx_alloc(tx, class, &at));
+        assert_true(at != never);
+        ki_tx_free(tx, at, class);
+        KT_OK(ki_tx_commit(tx));
+    }
+}
+
+/*
+ * Goal:   invariant (4) of idxfile.h: what is lent is neither written to nor
+ *         handed out, and comes back once it is given back.
+ * Method: a second descriptor locks the byte; the ring turns; the lock goes.
+ */
+static void
+test_lent(void **state)
+{
+    const kt_place *place = *state;
+    static const uint8_t uuid[16] = {1};
+    const uint32_t class = KI_CLASS_PAGED;
+    ki_idx idx;
+    ki_tx tx;
+    uint64_t lent;
+    uint64_t at = 0;
+    uint64_t used;
+    uint32_t i;
+    int fd = -1;
+
+    KT_OK(ki_idx_create(&idx, place->path, 0600, uuid, 1, RESERVE));
+    ki_tx_init(&tx, &idx, KI_TX_REDO);
+    KT_OK(ki_tx_alloc(&tx, class, &lent));
+    ki_tx_fill(&tx, lent, 77);
+    KT_OK(ki_file_open(place->path, O_RDONLY, 0, &fd));
+    KT_OK(ki_filelock_take(fd, place->path, lent, KI_LOCK_SHARED, 0));
+    ki_tx_free(&tx, lent, class);
+    KT_OK(ki_tx_commit(&tx));
+    turn_ring(&tx, class, 5, lent);
+    assert_int_equal(ki_word_load(&idx, lent), 77);
+    used = ki_idx_used(&idx);
+    turn_ring(&tx, class, 1, lent);
+    assert_int_equal(ki_idx_used(&idx), used);
+    ki_file_close(&fd);
+    for (i = 0; at != lent && i < 2 * KI_IDX_RING_PAIRS; i++) {
+        KT_OK(ki_tx_alloc(&tx, class, &at));
+        ki_tx_free(&tx, at, class);
+        KT_OK(ki_tx_commit(&tx));
+    }
+    assert_int_equal(at, lent);
+    assert_int_equal(ki_idx_used(&idx), used);
+    ki_tx_fini(&tx);
+    ki_idx_close(&idx);
+}
+
+/*
  * Goal:   extents never overlap, in any mode, whatever is freed, committed or
  *         thrown away.
  * Method: random allocations filled with words that would do as links, of
@@ -399,7 +505,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         KT_TEST(test_redo_commit), KT_TEST(test_batch_words),
         KT_TEST(test_rewind),      KT_TEST(test_redo_after_death),
-        KT_TEST(test_ring),        KT_TEST(test_no_overlap),
+        KT_TEST(test_ring),        KT_TEST(test_pages),
+        KT_TEST(test_lent),        KT_TEST(test_no_overlap),
         KT_TEST(test_limits),      KT_TEST(test_no_memory),
     };
 

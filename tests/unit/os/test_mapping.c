@@ -532,6 +532,53 @@ test_private(void **state)
     assert_null(mapping.base);
 }
 
+/*
+ * Goal:   stretches of a file stand one behind the other behind memory of our
+ *         own; cut short they are zeros; a map that fails leaves nothing.
+ * Method: pages are marked; an offset that cannot be mapped.
+ */
+static void
+test_row(void **state)
+{
+    const ki_stretch stretches[] = {
+        {9 * PAGE, 2 * PAGE}, {3 * PAGE, PAGE}, {60 * PAGE, PAGE}};
+    ki_mapping mapping;
+    uint8_t mark;
+
+    (void)state;
+    for (unsigned i = 0; i < FILE_SIZE / PAGE; i++) {
+        mark = (uint8_t)i;
+        assert_int_equal(ki_file_write_at(fd, path, i * PAGE, &mark, 1),
+                         KIST_OK);
+    }
+    assert_int_equal(
+        ki_mapping_init_row(&mapping, fd, path, PAGE, stretches, 3), KIST_OK);
+    assert_int_equal(mapping.reserved, 5 * PAGE);
+    assert_int_equal(load(&mapping, 0), 0);
+    store(&mapping, PAGE - 1, 'h');
+    assert_int_equal(load(&mapping, PAGE), 9);
+    assert_int_equal(load(&mapping, 2 * PAGE), 10);
+    assert_int_equal(load(&mapping, 3 * PAGE), 3);
+    assert_int_equal(load(&mapping, 4 * PAGE), 60);
+    mark = 99;
+    assert_int_equal(ki_file_write_at(fd, path, 3 * PAGE, &mark, 1), KIST_OK);
+    assert_int_equal(load(&mapping, 3 * PAGE), 99);
+    assert_int_equal(ki_file_truncate(fd, path, 10 * PAGE), KIST_OK);
+    assert_int_equal(load(&mapping, 4 * PAGE), 0);
+    assert_true(ki_mapping_is_cut(&mapping));
+    assert_int_equal(load(&mapping, 2 * PAGE), 0);
+    assert_int_equal(load(&mapping, PAGE), 9);
+    assert_int_equal(load(&mapping, PAGE - 1), 'h');
+    ki_mapping_fini(&mapping);
+    assert_null(mapping.base);
+    // An offset that is no page's.
+    assert_int_equal(ki_mapping_init_row(&mapping, fd, path, PAGE,
+                                         &(const ki_stretch){PAGE + 256, PAGE},
+                                         1),
+                     KIST_ERR_IO);
+    assert_null(mapping.base);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -542,7 +589,7 @@ main(void)
         TEST(test_replaced),  TEST(test_growth),
         TEST(test_cut),       TEST(test_cut_everywhere),
         TEST(test_many_maps), TEST(test_address_space),
-        TEST(test_private),
+        TEST(test_private),   TEST(test_row),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,33 @@
+# The extension kist._core, over the public C API; included under KIST_PYTHON.
+#
+#   cmake -DKIST_PYTHON=ON -DPython_EXECUTABLE=/path/to/python ...
+#
+# builds python/kist/_core.*.so in the build directory, with the package's
+# Python files beside it: PYTHONPATH=<build>/python then finds kist.
+find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)
+
+file(GLOB KIST_EXT_SOURCES CONFIGURE_DEPENDS python/ext/*.c)
+Python_add_library(kist_core MODULE WITH_SOABI ${KIST_EXT_SOURCES})
+set_target_properties(kist_core PROPERTIES
+  OUTPUT_NAME _core
+  LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/python/kist)
+# Only PyInit__core leaves the module; the library is linked into it.
+target_compile_options(kist_core PRIVATE -fvisibility=hidden)
+target_include_directories(kist_core PRIVATE
+  python/ext ${PROJECT_SOURCE_DIR}/include)
+target_include_directories(kist_core SYSTEM PRIVATE ${Python_INCLUDE_DIRS})
+target_sources(kist_core PRIVATE $<TARGET_OBJECTS:kist_objects>)
+target_link_options(kist_core PRIVATE
+  -Wl,--exclude-libs,ALL
+  -Wl,--version-script=${PROJECT_SOURCE_DIR}/python/ext.map)
+target_link_libraries(kist_core PRIVATE kist_flags Threads::Threads m)
+
+file(GLOB KIST_PACKAGE CONFIGURE_DEPENDS
+     python/kist/*.py python/kist/*.pyi python/kist/py.typed)
+foreach(file ${KIST_PACKAGE})
+  get_filename_component(name ${file} NAME)
+  configure_file(${file} ${PROJECT_BINARY_DIR}/python/kist/${name} COPYONLY)
+endforeach()
+
+install(TARGETS kist_core LIBRARY DESTINATION kist COMPONENT python)
+install(FILES ${KIST_PACKAGE} DESTINATION kist COMPONENT python)

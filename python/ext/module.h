@@ -1,0 +1,163 @@
+/*
+ * module.h - the state of kist._core: its types, exceptions, names and what
+ * it borrows from the standard library.
+ *
+ * A type file TYPE_type.c defines kpy_<noun>_type_add(module), which hands
+ * its spec to kpy_type_add(); module.c calls each once.  Methods find the
+ * state in their object (kpy_coll.state); a slot that may get a foreign
+ * object on its left, such as nb_or, asks kpy_state_of_either().
+ *
+ * Layer    extension: includes the public C API and Python.h only.
+ * Threads  the GIL protects everything here.
+ *
+ * INVARIANTS
+ *  (1) Nothing is global: each interpreter has a module of its own.
+ *  (2) An object's type keeps its module alive, so object->state is good as
+ *      long as the object is.
+ *  (3) `import kist` imports nothing of the standard library that is not
+ *      already there: kpy_lazy() does it on first use.
+ */
+#ifndef KPY_MODULE_H
+#define KPY_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <kist/kist.h>
+#include <stdbool.h>
+
+/* A slot holds a function as void *, which ISO C has no conversion for. */
+#define KPY_SLOT(function) ((void *)(uintptr_t)(function))
+
+/* A METH_FASTCALL function for a PyMethodDef. */
+#define KPY_METHOD(function) ((PyCFunction)(void (*)(void))(function))
+
+struct kpy_chest;
+
+typedef enum kpy_type_id {
+    KPY_TYPE_COLL, /* the base of the three, not exported */
+    KPY_TYPE_LIST,
+    KPY_TYPE_LIST_ITER,
+    KPY_TYPE_LIST_BUFFER,
+    KPY_TYPE_DICT,
+    KPY_TYPE_DICT_KEYS,
+    KPY_TYPE_DICT_VALUES,
+    KPY_TYPE_DICT_ITEMS,
+    KPY_TYPE_DICT_ITER,
+    KPY_TYPE_SET,
+    KPY_TYPE_SET_ITER,
+    KPY_TYPE_SCAN, /* what .scan(predicate) answers */
+    KPY_TYPE_KIST,
+    KPY_TYPE_BATCH,
+    KPY_TYPE_COUNT
+} kpy_type_id;
+
+/* kist's own exceptions; errors.h says which status raises which. */
+typedef enum kpy_error_id {
+    KPY_ERROR, /* kist.Error, the base of all below */
+    KPY_ERROR_LOCKED,
+    KPY_ERROR_CORRUPT,
+    KPY_ERROR_NOTKIST,
+    KPY_ERROR_NEWER,
+    KPY_ERROR_POISONED,
+    KPY_ERROR_TOOBIG,
+    KPY_ERROR_BUSY,
+    KPY_ERROR_COUNT
+} kpy_error_id;
+
+/* What kpy_lazy() looks up on first use. */
+typedef enum kpy_lazy_id {
+    KPY_LAZY_DATETIME,
+    KPY_LAZY_DATE,
+    KPY_LAZY_TIME,
+    KPY_LAZY_TIMEDELTA,
+    KPY_LAZY_TIMEZONE,
+    KPY_LAZY_DECIMAL,
+    KPY_LAZY_UUID,
+    KPY_LAZY_UNSUPPORTED, /* io.UnsupportedOperation */
+    KPY_LAZY_GETTEMPDIR,  /* tempfile.gettempdir */
+    KPY_LAZY_JSON_ENCODE, /* a bound method: compact, not escaped */
+    KPY_LAZY_JSON_LOADS,
+    KPY_LAZY_HTML_ESCAPE,
+    KPY_LAZY_COUNT
+} kpy_lazy_id;
+
+/* Interned attribute names. */
+typedef enum kpy_name_id {
+    KPY_NAME_KEYS,
+    KPY_NAME_BIT_LENGTH,
+    KPY_NAME_TO_BYTES,
+    KPY_NAME_FROM_BYTES,
+    KPY_NAME_ISOFORMAT,
+    KPY_NAME_FROMISOFORMAT,
+    KPY_NAME_TZINFO,
+    KPY_NAME_FOLD,
+    KPY_NAME_DAYS,
+    KPY_NAME_SECONDS,
+    KPY_NAME_MICROSECONDS,
+    KPY_NAME_BYTES,
+    KPY_NAME_LITTLE,
+    KPY_NAME_SIGNED,
+    KPY_NAME_COUNT
+} kpy_name_id;
+
+typedef struct kpy_state {
+    PyTypeObject *types[KPY_TYPE_COUNT];
+    PyObject *errors[KPY_ERROR_COUNT];
+    PyObject *names[KPY_NAME_COUNT];
+    PyObject *lazy[KPY_LAZY_COUNT]; /* NULL until asked for */
+    struct kpy_chest *chests;       /* every open one, see kpychest.h */
+    bool temp_swept; /* leavings of dead processes were looked for */
+} kpy_state;
+
+extern struct PyModuleDef kpy_module_def;
+
+/* The state of a module of ours. */
+static inline kpy_state *
+kpy_state_of_module(PyObject *module)
+{
+    return (kpy_state *)PyModule_GetState(module);
+}
+
+/* The state of `type` or a subclass of ours; NULL with an error set if not. */
+static inline kpy_state *
+kpy_state_of_type(PyTypeObject *type)
+{
+    PyObject *module = PyType_GetModuleByDef(type, &kpy_module_def);
+
+    return module == NULL ? NULL : kpy_state_of_module(module);
+}
+
+/*
+ * The state for a binary slot of which at least one operand is ours.  NULL
+ * with an error set only if neither is.
+ */
+kpy_state *kpy_state_of_either(PyObject *left, PyObject *right);
+
+/* A borrowed reference to a thing of the standard library, or NULL. */
+PyObject *kpy_lazy(kpy_state *state, kpy_lazy_id id);
+
+/*
+ * Makes the type of `spec` with `bases` (a type, or NULL), keeps it as
+ * state->types[id], and makes it an attribute of the module if `exported`.
+ */
+int kpy_type_add(PyObject *module, kpy_type_id id, PyType_Spec *spec,
+                 PyTypeObject *base, bool exported);
+
+/* Each in its own <noun>_type.c; 0 or -1 with an error set. */
+int kpy_coll_type_add(PyObject *module);
+int kpy_scan_type_add(PyObject *module);
+int kpy_list_type_add(PyObject *module);
+int kpy_dict_type_add(PyObject *module);
+int kpy_dictview_type_add(PyObject *module);
+int kpy_set_type_add(PyObject *module);
+int kpy_kist_type_add(PyObject *module);
+
+/* True if `object` is a FSList, FSDict or FSSet of this module. */
+static inline bool
+kpy_is(const kpy_state *state, kpy_type_id id, PyObject *object)
+{
+    return PyObject_TypeCheck(object, state->types[id]);
+}
+
+#endif /* KPY_MODULE_H */
