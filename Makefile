@@ -13,6 +13,7 @@
 
 PREFIX ?= /usr/local
 SECONDS ?= 3600
+PYTHON ?= /usr/bin/python3
 
 all:
 	tools/setup.sh build
@@ -21,9 +22,10 @@ all:
 
 demo:
 	tools/setup.sh build demo
-	cmake --preset release -DKIST_DEMO=ON
+	cmake --preset release -DKIST_DEMO=ON \
+	    -DKIST_PYTHON=ON -DPython_EXECUTABLE=$(PYTHON)
 	cmake --build --preset release
-	demo/run
+	$(PYTHON) demo/run
 
 test:
 	tools/setup.sh build test python

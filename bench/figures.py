@@ -258,6 +258,113 @@ def latency_rows(rows):
     ]
 
 
+def python_dict_rows(cost):
+    """`cost` gives an engine's CPU ns in a phase of bench_dict.py."""
+    result = []
+
+    def over(phase, name, limit):
+        kist, plain = cost(phase, "kist"), cost(phase, "dict")
+        result.append(Row(f"{name}: over dict", ratio(kist, plain), limit,
+                          False, "x", f"{ns(kist)} / {ns(plain)}"))
+
+    def beside(phase, name, engine, limit):
+        kist, peer = cost(phase, "kist"), cost(phase, engine)
+        result.append(Row(f"{name}: {engine}", ratio(peer, kist), limit,
+                          True, "x", f"{ns(peer)} / {ns(kist)}"))
+
+    for phase, name, limit, faster in (
+            ("get", "d[k], at random", 1.25, 2.7),
+            ("get_hot", "d[k], 1000 hot keys", 3.4, 6)):
+        over(phase, name, limit)
+        beside(phase, name, "py-lmdb-held", faster)
+    over("contains", "k in d", 0.8)
+    over("get_many", "d.get_many of 1000", 0.75)
+    for phase, name in (("put", "d[k] = v, new"),
+                        ("overwrite", "d[k] = v, overwrite"),
+                        ("delete", "del d[k]")):
+        over(phase, name, 1.35)
+        beside(phase, name, "py-lmdb", 20)
+        beside(phase, name, "diskcache", 50)
+    for phase in ("keys", "values", "items"):
+        over(phase, f"iterate {phase}", 1.4)
+    return result
+
+
+def python_list_rows(cost):
+    """`cost` as above, of bench_list.py."""
+    result = []
+    for kind, name in (("", "list of str"), ("-int", "list of int")):
+        result.append(Row(f"{name}: l.append", cost("append", f"kist{kind}"),
+                          120, False, "ns",
+                          f"list {ns(cost('append', f'list{kind}'))}"))
+        for phase, what in (("get", "l[i] at random"),
+                            ("set", "l[i] = v at random"),
+                            ("slice", "slice of 1000"),
+                            ("iterate", "iterate")):
+            own = cost(phase, f"kist{kind}")
+            plain = cost(phase, f"list{kind}")
+            result.append(Row(f"{name}: {what}, over list",
+                              ratio(own, plain), 2, False, "x",
+                              f"{ns(own)} / {ns(plain)}"))
+    plain = cost("slice", "list-int")
+    copy, view = cost("slice_copy", "kist-int"), cost("slice_view", "kist-int")
+    result.append(Row("list of int: slice of 1000 as an array of its own",
+                      ratio(plain, copy), 5, True, "x",
+                      f"list {ns(plain)} / {ns(copy)}; not copied "
+                      f"{ns(view)}"))
+    return result
+
+
+def python_start_rows(rows):
+    def megabytes(value, less=0):
+        return None if None in (value, less) else (value - less) / 2**20
+
+    def of(field, **where):
+        return median(rows, field, bench="start", **where)
+
+    count = max((row["n"] for row in rows
+                 if row.get("phase") == "memory"), default=0)
+    store = of("anon_bytes", phase="memory", engine="kist")
+    empty = of("anon_bytes", phase="memory", engine="none")
+    took = of("cpu_ns", phase="import")
+    peers = ", ".join(
+        f"{name} {us(of('total_us', phase='open', engine=name))}"
+        for name in ("py-lmdb", "rocksdict", "diskcache", "sqlitedict"))
+    return [
+        Row(f"open + first get of {count:.0f} keys",
+            of("total_us", phase="open", engine="kist"), 300, False, "us",
+            peers),
+        Row(f"private memory of {count:.0f} str to str, over the empty "
+            "interpreter", megabytes(store, empty), 4, False, "MiB"),
+        Row("import kist", None if took is None else took / 1e6, 5, False,
+            "ms"),
+        Row("import kist, memory",
+            megabytes(of("rss_bytes", phase="import")), 3, False, "MiB"),
+    ]
+
+
+def python_rows(rows):
+    def costs(bench):
+        return lambda phase, engine: median(rows, "cpu_ns", bench=bench,
+                                            phase=phase, engine=engine)
+
+    result = python_dict_rows(costs("dict"))
+    for phase, name in (("add", "s.add"), ("contains", "v in s")):
+        own = costs("set")(phase, "kist")
+        plain = costs("set")(phase, "set")
+        result.append(Row(f"{name}: over set", ratio(own, plain), 1.5, False,
+                          "x", f"{ns(own)} / {ns(plain)}"))
+    result += python_list_rows(costs("list"))
+    for phase in ("sum", "filter"):
+        own = costs("array")(phase, "kist")
+        plain = costs("array")(phase, "ndarray")
+        detail = "-" if None in (own, plain) else \
+            f"{own:.2f} ns / {plain:.2f} ns a number"
+        result.append(Row(f"NumPy {phase} of a typed list: over an ndarray",
+                          ratio(own, plain), 1.1, False, "x", detail))
+    return result + python_start_rows(rows)
+
+
 ROWS = {
     "kv": kv_rows,
     "list": list_rows,
@@ -265,4 +372,5 @@ ROWS = {
     "durable": durable_rows,
     "mixed": mixed_rows,
     "latency": latency_rows,
+    "python": python_rows,
 }

@@ -181,6 +181,29 @@ def mixed(rows, path):
     save(figure, path)
 
 
+def python(rows, path):
+    rows = [row for row in rows if row["bench"] == "dict"]
+    engines = ("kist", "dict", "py-lmdb-held", "py-lmdb", "rocksdict",
+               "shelve", "diskcache", "sqlitedict")
+    phases = ("put", "overwrite", "delete", "get", "get_hot", "contains",
+              "get_many", "keys", "values", "items")
+    width = 0.8 / len(engines)
+    figure, axes = plt.subplots(figsize=(10, 4))
+    for number, engine in enumerate(engines):
+        heights = [figures.median(rows, "cpu_ns", engine=engine, phase=phase)
+                   or 0 for phase in phases]
+        axes.bar([at + number * width for at in range(len(phases))], heights,
+                 width, label=engine,
+                 color=KIST if engine == "kist" else GREYS[number])
+    axes.set_yscale("log")
+    axes.set_ylabel("CPU ns an operation")
+    axes.set_xticks([at + 0.4 - width / 2 for at in range(len(phases))],
+                    phases)
+    axes.legend(ncol=4, fontsize=7, loc="upper right")
+    axes.set_ylim(1, axes.get_ylim()[1] * 20)
+    save(figure, path)
+
+
 PLOTS = {
     "kv": (("kv.svg", kv, "CPU time of every operation"),
            ("kv_ratios.svg", ratios, "peers over kist")),
@@ -189,4 +212,5 @@ PLOTS = {
     "durable": (("durable.svg", durable, "durable puts"),),
     "mixed": (("mixed.svg", mixed, "a reader and a writer"),),
     "latency": (("latency.svg", latency, "puts while a store grows"),),
+    "python": (("python.svg", python, "a dict's operations in Python"),),
 }

@@ -10,6 +10,7 @@ TITLES = {
     "durable": "Durable puts",
     "mixed": "A reader and a writer in two processes",
     "latency": "Put latency while a store grows",
+    "python": "Python's dict, list and set",
 }
 
 NOTES = {
@@ -40,6 +41,15 @@ NOTES = {
                "that the scheduler took. \"tenth worst\" is of a tenth of "
                "the growth. An engine that ran out of time shows how far it "
                "came.",
+    "python": "CPU ns an operation (all threads of the process), the median "
+              "of the rounds; a fresh process for each engine and each group "
+              "of phases, which touches all of the store once before the "
+              "clock starts. *null* is the `for` alone and is inside every "
+              "figure. Keys are new `str` objects whose hash nobody has "
+              "asked for, save the 1000 hot ones; values are `str` of 100 "
+              "characters. kist is as `FSDict(path)` comes. *py-lmdb* is a "
+              "transaction (sync=False) for each operation, *py-lmdb-held* "
+              "one for all reads. Opening is wall time.",
 }
 
 
@@ -236,6 +246,37 @@ def latency_full(rows):
                                 "max own"), lines)
 
 
+def python_matrix(rows, bench, phases):
+    rows = [row for row in rows if row["bench"] == bench]
+    lines = [[engine, f"{figures.median(rows, 'n', engine=engine):.0f}",
+              *(number(figures.median(rows, "cpu_ns", engine=engine,
+                                      phase=phase)) for phase in phases)]
+             for engine in engines_of(rows)]
+    return table((bench, "n", *phases), lines)
+
+
+def python_full(rows):
+    text = python_matrix(rows, "dict", (
+        "put", "get", "get_hot", "null", "contains", "get_many", "overwrite",
+        "delete", "keys", "values", "items"))
+    text += "\n" + python_matrix(rows, "list", (
+        "append", "get", "set", "slice", "iterate", "slice_view",
+        "slice_copy"))
+    text += "\n" + python_matrix(rows, "set", ("add", "contains"))
+    text += "\n" + python_matrix(rows, "array", ("sum", "filter"))
+    starts = [row for row in rows if row.get("phase") == "open"]
+    text += "\n" + table(
+        ("open + first get", "keys", "us", "CPU us"),
+        [[engine, f"{figures.median(starts, 'n', engine=engine):.0f}",
+          *(number(figures.median(starts, field, engine=engine))
+            for field in ("total_us", "cpu_us"))]
+         for engine in engines_of(starts)])
+    versions = next((row["versions"] for row in rows if "versions" in row),
+                    {})
+    return text + "\n" + ", ".join(
+        f"{name} {version}" for name, version in versions.items()) + ".\n"
+
+
 FULL = {
     "kv": kv_full,
     "list": list_full,
@@ -243,6 +284,7 @@ FULL = {
     "durable": durable_full,
     "mixed": mixed_full,
     "latency": latency_full,
+    "python": python_full,
 }
 
 

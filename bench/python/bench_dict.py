@@ -1,135 +1,111 @@
-#!/usr/bin/env python3
-"""FSDict beside dict: CPU ns an operation, medians of several rounds.
+"""What one engine costs per operation of a dict of str to str.
 
-    PYTHONPATH=BUILD/python python3 bench/python/bench_dict.py [COUNT]
+    bench_dict.py -e ENGINE -d DIR [-n KEYS] GROUP
 
-Both do the same work in turn, so that what else the machine does falls on
-both.  The last column is FSDict's time over dict's.
+GROUP is `load`, which begins with a fresh store in DIR, or `read` or
+`write`, which begin with what `load` left there and touch all of it once
+before the clock starts.
 """
 
-import random
-import statistics
-import sys
-import tempfile
-from collections.abc import Callable
-from time import process_time_ns
+import shutil
 
-from kist import FSDict
+import engines
+from workload import Report, arguments, keys, some, values
 
-ROUNDS = 5
+HOT = 1000
+LOAD_ORDER, ASKED, OVERWRITTEN, DELETED, HOT_ORDER = range(5)
 
 
-def cost(work: Callable[[], object], count: int) -> float:
-    begin = process_time_ns()
-    work()
-    return (process_time_ns() - begin) / count
+class Run:
+    """One engine, its keys, and where the figures go."""
+
+    def __init__(self, args):
+        self.engine = engines.ENGINES[args.engine]()
+        self.count = min(args.count, self.engine.count_max)
+        self.dir = args.dir
+        self.report = Report("dict", args.engine, self.count)
+
+    def load(self):
+        """An engine that is slow at single puts is filled up to the last
+        ones in its own way, and those are timed."""
+        shutil.rmtree(self.dir, ignore_errors=True)
+        self.dir.mkdir(parents=True)
+        self.engine.open(self.dir)
+        order = some(self.count, self.count, LOAD_ORDER)
+        # No more than a twentieth: the store is to have its size by then.
+        puts = self.engine.puts
+        if puts < self.count:
+            puts = min(puts, self.count // 20)
+        filled = max(0, self.count - puts)
+        new, old = keys(order), values(order)
+        if filled:
+            self.engine.fill(new[:filled], old[:filled])
+        new, old = new[filled:], old[filled:]
+        with self.report.phase("put", len(new)):
+            self.engine.put(new, old)
+            self.engine.commit()
+        self.engine.close()
+
+    def reopen(self):
+        self.engine.open(self.dir)
+        if self.engine.in_memory:
+            order = some(self.count, self.count, LOAD_ORDER)
+            self.engine.fill(keys(order), values(order))
+        asked = some(self.count, self.engine.asks, ASKED)
+        found = self.engine.contains(keys(asked))
+        if found != len(asked):
+            raise SystemExit(f"{found} of {len(asked)} keys are there")
+        if self.engine.asks >= self.count:
+            self.engine.iterate_items()
+        return asked
+
+    def read(self):
+        asked = self.reopen()
+        engine, phase, ops = self.engine, self.report.phase, len(asked)
+        again = keys(asked)
+        with phase("get", ops):
+            engine.get(again)
+        hot = keys(some(self.count, HOT, HOT_ORDER))
+        hot *= max(1, min(engine.asks, self.count) // len(hot))
+        with phase("null", len(hot)):
+            engine.null(hot)
+        with phase("get_hot", len(hot)):
+            engine.get(hot)
+        again = keys(asked)
+        with phase("contains", ops):
+            engine.contains(again)
+        again = engines.batches(keys(asked))
+        with phase("get_many", ops):
+            engine.get_many(again)
+        with phase("keys", self.count):
+            engine.iterate_keys()
+        with phase("values", self.count):
+            engine.iterate_values()
+        with phase("items", self.count):
+            engine.iterate_items()
+        engine.close()
+
+    def write(self):
+        self.reopen()
+        engine, phase = self.engine, self.report.phase
+        order = some(self.count, engine.puts, OVERWRITTEN)
+        again, new = keys(order), values(order, 1)
+        with phase("overwrite", len(again)):
+            engine.put(again, new)
+            engine.commit()
+        del new
+        again = keys(some(self.count, min(engine.puts, self.count // 2),
+                          DELETED))
+        with phase("delete", len(again)):
+            engine.delete(again)
+            engine.commit()
+        engine.close()
 
 
-def compare(
-    name: str,
-    count: int,
-    works: list[Callable[[], object]],
-    between: Callable[[], object] = lambda: None,
-) -> None:
-    """One line: works[0] is dict's, works[1] FSDict's."""
-    times: list[list[float]] = [[], []]
-    for _ in range(ROUNDS):
-        for which, work in enumerate(works):
-            times[which].append(cost(work, count))
-        between()
-    own, kept = (statistics.median(t) for t in times)
-    print(f"{name:26} {own:9.1f} {kept:9.1f} {kept / own:7.2f}", flush=True)
-
-
-def get(d, keys):
-    for key in keys:
-        d[key]
-
-
-def contains(d, keys):
-    for key in keys:
-        _ = key in d
-
-
-def put(d, keys, values):
-    for key, value in zip(keys, values):
-        d[key] = value
-
-
-def delete(d, keys):
-    for key in keys:
-        del d[key]
-
-
-def each(iterable):
-    for _ in iterable:
-        pass
-
-
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    rng = random.Random(1)
-    names = [f"user:{i:08d}" for i in range(count)]
-    values = [f"value {i:08d} of it" for i in range(count)]
-    shuffled = names[:]
-    rng.shuffle(shuffled)
-    few = min(count, 100_000)
-    # Copies: a key that is the very object in the dict is too easy for it.
-    asked = ["".join(key) for key in rng.sample(shuffled, few)]
-    hot = ["".join(key) for key in shuffled[: min(count, 1000)]] * 100
-
-    with tempfile.TemporaryDirectory() as folder:
-        plain: dict[str, str] = {}
-        kept: FSDict[str, str] = FSDict(folder + "/bench")
-        pair = (plain, kept)
-
-        def both(work):
-            return [lambda d=d: work(d) for d in pair]
-
-        print(f"{'ns each, CPU':26} {'dict':>9} {'FSDict':>9} {'ratio':>7}")
-        compare(
-            "d[k] = v, new",
-            count,
-            both(lambda d: put(d, names, values)),
-            lambda: (plain.clear(), kept.clear()),
-        )
-        # From pairs: dict.update(dict) of an empty one copies its table.
-        compare(
-            "d.update(pairs), new",
-            count,
-            both(lambda d: d.update(zip(names, values))),
-            lambda: (plain.clear(), kept.clear()),
-        )
-        for d in pair:
-            d.update(zip(names, values))
-        compare("d[k], random", few, both(lambda d: get(d, asked)))
-        compare("d[k], 1 k hot", len(hot), both(lambda d: get(d, hot)))
-        compare("k in d, random", few, both(lambda d: contains(d, asked)))
-        compare(
-            "get_many, random",
-            few,
-            [
-                lambda: [plain.get(key) for key in asked],
-                lambda: kept.get_many(asked),
-            ],
-        )
-        compare(
-            "d[k] = v, overwrite",
-            few,
-            both(lambda d: put(d, asked, values)),
-        )
-        compare("for k in d", count, both(each))
-        compare("for v in d.values()", count, both(lambda d: each(d.values())))
-        compare(
-            "for k, v in d.items()", count, both(lambda d: each(d.items()))
-        )
-        compare(
-            "del d[k]",
-            few,
-            both(lambda d: delete(d, asked)),
-            lambda: [put(d, asked, values) for d in pair],
-        )
-        kept.destroy()
+def main():
+    args = arguments(__doc__, words="GROUP")
+    for group in args.words:
+        getattr(Run(args), group)()
 
 
 if __name__ == "__main__":

@@ -8,9 +8,12 @@ from __future__ import annotations
 import collections.abc
 import copy
 import enum
+import gc
 import math
 import operator
+import os
 import struct
+import weakref
 from functools import partial
 from typing import Any
 
@@ -723,8 +726,6 @@ def test_in_place_with_views_of_dicts(fsset, fsdict):
 
 def test_cycle_through_a_subclass():
     """Row 45: a set that refers to itself by an attribute is collected."""
-    import gc
-    import weakref
 
     class Mine(kist.FSSet):
         pass

@@ -256,7 +256,7 @@ ki_probe_bucket(ki_probe *probe)
     ki_bucket_look look;
 
 #ifdef KI_HASH_SSE2
-    if (KI_LIKELY(probe->tx == NULL)) {
+    if (KI_LIKELY(probe->tx == NULL || !ki_tx_touches(probe->tx, at))) {
         look = ki_bucket_eight(probe->idx->base + at, probe->tag);
     }
     else

@@ -126,7 +126,9 @@ enum {
 #define KI_CLASS_MIN   8u
 #define KI_CLASS_MAX   31u
 #define KI_CLASS_COUNT (KI_CLASS_MAX - KI_CLASS_MIN + 1u)
-#define KI_CLASS_PAGED 13u /* from here on extents begin at a page */
+/* From here on extents begin at a page and may be lent: beyond the segments of
+ * hashes and the nodes of trees, whose frees are not to ask for locks. */
+#define KI_CLASS_PAGED 16u
 
 #define KI_IDX_PAGE UINT64_C(4096)
 

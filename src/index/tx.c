@@ -24,6 +24,7 @@ ki_tx_fini(ki_tx *tx)
     if (tx->mode == KI_TX_BATCH) {
         ki_free(tx->pairs);
         ki_free(tx->table);
+        ki_free(tx->lines);
     }
     ki_free(tx->taken);
     ki_free(tx->freed);
@@ -348,14 +349,32 @@ table_find(const ki_tx *tx, uint64_t address)
     }
 }
 
+/* Pair `i` becomes the one that counts for its address. */
+static void
+table_enter(ki_tx *tx, size_t i)
+{
+    const uint64_t address = tx->pairs[i].address;
+    const size_t line = ki_tx_line(tx, address);
+
+    tx->table[table_find(tx, address)] = (uint32_t)(i + 1);
+    tx->lines[line / 64] |= UINT64_C(1) << line % 64;
+}
+
 static void
 table_fill(ki_tx *tx)
 {
     size_t i;
 
     for (i = 0; i < tx->count; i++) {
-        tx->table[table_find(tx, tx->pairs[i].address)] = (uint32_t)(i + 1);
+        table_enter(tx, i);
     }
+}
+
+/* A bit for every byte that the table's words take. */
+static size_t
+lines_size(const ki_tx *tx)
+{
+    return (tx->table_mask + 1) * 4 / 8;
 }
 
 void
@@ -363,6 +382,7 @@ ki_tx_rewind(ki_tx *tx, size_t count, size_t freed_count)
 {
     if (tx->table != NULL && tx->count > count) {
         memset(tx->table, 0, (tx->table_mask + 1) * sizeof(*tx->table));
+        memset(tx->lines, 0, lines_size(tx));
         tx->count = count;
         table_fill(tx);
     }
@@ -377,6 +397,7 @@ table_grow(ki_tx *tx)
     const size_t room = tx->room == 0 ? 64 : tx->room * 2;
     ki_pair *pairs;
     uint32_t *table;
+    uint64_t *lines;
 
     if (room > UINT32_MAX / 4) {
         return KI_FAIL(KIST_ERR_TOOBIG, tx->idx->path, KI_NO_OFFSET,
@@ -388,11 +409,16 @@ table_grow(ki_tx *tx)
     }
     tx->pairs = pairs;
     table = ki_calloc(room * 2, sizeof(*table));
-    if (table == NULL) {
+    lines = ki_calloc(room, 1);
+    if (table == NULL || lines == NULL) {
+        ki_free(table);
+        ki_free(lines);
         return KI_FAIL(KIST_ERR_NOMEM, tx->idx->path, KI_NO_OFFSET, "batch");
     }
     ki_free(tx->table);
+    ki_free(tx->lines);
     tx->table = table;
+    tx->lines = lines;
     tx->table_mask = room * 2 - 1;
     tx->room = room;
     table_fill(tx);
@@ -416,7 +442,7 @@ ki_tx_store_batch(ki_tx *tx, uint64_t address, uint64_t value)
     }
     tx->pairs[tx->count].address = address;
     tx->pairs[tx->count].value = value;
-    tx->table[table_find(tx, address)] = (uint32_t)(++tx->count);
+    table_enter(tx, tx->count++);
 }
 
 bool

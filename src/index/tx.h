@@ -70,6 +70,7 @@ typedef struct ki_tx {
     size_t room;     /* BATCH: pairs that fit */
     uint32_t *table; /* BATCH: owned; address -> pair + 1, open addressing */
     size_t table_mask;
+    uint64_t *lines;    /* BATCH: owned; a bit for each line that has a pair */
     size_t settled;     /* BATCH: pairs of calls that are over */
     kist_status failed; /* BATCH: what a store ran into; commit answers it */
 } ki_tx;
@@ -113,6 +114,27 @@ void ki_tx_redo(ki_idx *idx);
  */
 bool ki_tx_amend(ki_tx *tx, const ki_pair *pairs, size_t count);
 
+/* Which bit of `lines` stands for the cache line of `address`. */
+static inline size_t
+ki_tx_line(const ki_tx *tx, uint64_t address)
+{
+    return (size_t)((address >> 6) * UINT64_C(0x9e3779b97f4a7c15) >> 20) &
+           (tx->table_mask << 2 | 3);
+}
+
+/*
+ * May the batch have a pair in the cache line of `address`?  Most lines have
+ * none, and what stands in them is then read as if there were no batch.
+ */
+static inline bool
+ki_tx_touches(const ki_tx *tx, uint64_t address)
+{
+    const size_t bit = ki_tx_line(tx, address);
+
+    return tx->mode == KI_TX_BATCH && tx->count > 0 &&
+           (tx->lines[bit / 64] >> bit % 64 & 1) != 0;
+}
+
 void ki_tx_store_batch(ki_tx *tx, uint64_t address, uint64_t value);
 uint64_t ki_tx_load_batch(const ki_tx *tx, uint64_t address);
 
@@ -138,10 +160,9 @@ ki_tx_store(ki_tx *tx, uint64_t address, uint64_t value)
 static inline uint64_t
 ki_tx_load(const ki_tx *tx, uint64_t address)
 {
-    if (KI_LIKELY(tx->mode != KI_TX_BATCH || tx->count == 0)) {
-        return ki_word_load(tx->idx, address);
-    }
-    return ki_tx_load_batch(tx, address);
+    return KI_UNLIKELY(ki_tx_touches(tx, address))
+               ? ki_tx_load_batch(tx, address)
+               : ki_word_load(tx->idx, address);
 }
 
 /* Adds to a word. */

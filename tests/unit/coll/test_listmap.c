@@ -18,7 +18,8 @@
 #define MAPPED  UINT64_C(65536) /* from here on views are maps */
 #define MANY    UINT64_C(80000)
 #define BUNCH   1000u
-#define ROUNDS  40u /* more than it takes to go round the free rings */
+#define ROUNDS  20u /* so often are large rings gone round */
+#define TURNS   70u /* all, also that of the one extent of its class */
 
 static const kist_options plain = {.map_reserve = RESERVE};
 
@@ -161,7 +162,7 @@ static void
 test_equal(void **state)
 {
     static const uint64_t sizes[] = {0,     1,     31,    1919,  1920,
-                                     3967,  3968,  3969,  65407, 65408,
+                                     32639, 32640, 32641, 65407, 65408,
                                      65535, 65536, 65537, MANY,  1000000};
     static const kist_type types[] = {KIST_INT, KIST_FLOAT, KIST_INT32,
                                       KIST_BOOL};
@@ -344,9 +345,9 @@ test_pinned(void **state)
         kist_list_view_close(views[v]);
     }
     // Rings are left by what was lent.
-    KT_OK(churn(b.k, "other", ROUNDS));
+    KT_OK(churn(b.k, "other", TURNS));
     size = index_size(place);
-    KT_OK(churn(b.k, "other", ROUNDS));
+    KT_OK(churn(b.k, "other", TURNS));
     assert_int_equal(index_size(place), size);
 
     KT_OK(append(b.list, KIST_INT, 9, 0, MANY));
@@ -368,13 +369,13 @@ test_pinned(void **state)
 
 /*
  * Goal:   more is lent than a ring holds, and the index is still sound.
- * Method: 40 lists with views are cleared (160 extents a class), others made;
+ * Method: 20 lists with views are cleared (80 extents a class), others made;
  *         verify; the views are what they were.
  */
 static void
 test_full_rings(void **state)
 {
-    enum { LISTS = 40 };
+    enum { LISTS = 20 };
     const uint64_t count = MAPPED + 5000;
     kist_list_view *views[LISTS];
     kist_report report;
@@ -500,9 +501,9 @@ test_killed(void **state)
     KT_OK(churn(b.k, "other", ROUNDS));
     assert_int_equal(kill(child, SIGKILL), 0);
     (void)kt_wait(child, 10000);
-    KT_OK(churn(b.k, "other", ROUNDS));
+    KT_OK(churn(b.k, "other", TURNS));
     size = index_size(*state);
-    KT_OK(churn(b.k, "other", ROUNDS));
+    KT_OK(churn(b.k, "other", TURNS));
     assert_int_equal(index_size(*state), size);
     bed_close(&b);
     kt_shared_free(s.shared);
@@ -691,7 +692,7 @@ test_failing(void **state)
             assert_int_equal(kt_count_maps(), maps);
         }
     }
-    assert_true(copies > 20);
+    assert_true(copies > 8);
     KT_OK(kist_list_clear(b.list));
     KT_OK(append(b.list, KIST_INT, 3, 0, 5000));
     hit = true;
