@@ -342,6 +342,39 @@ is_canonical(const kist_value *v, unsigned depth)
 }
 
 bool
+ki_member_key_small(const kist_value *v, uint8_t room[KI_MEMBER_SMALL],
+                    kist_slice *key)
+{
+    size_t size = 8;
+
+    switch (v->type) {
+    case KIST_TEXT:
+    case KIST_BYTES:
+        size = v->as.bytes.size;
+        if (size >= KI_MEMBER_SMALL) {
+            return false;
+        }
+        room[0] = (uint8_t)v->type;
+        if (size > 0) {
+            memcpy(room + 1, v->as.bytes.data, size);
+        }
+        break;
+    case KIST_BOOL:
+        room[0] = KIST_INT;
+        ki_store_le64(room + 1, v->as.boolean);
+        break;
+    case KIST_INT:
+        room[0] = KIST_INT;
+        ki_store_le64(room + 1, (uint64_t)v->as.integer);
+        break;
+    default:
+        return false;
+    }
+    *key = kist_bytes(room, size + 1);
+    return true;
+}
+
+bool
 ki_member_is_canonical(const kist_value *v)
 {
     return is_canonical(v, 0);

@@ -46,6 +46,15 @@
  */
 KIST_NODISCARD kist_status ki_member_key(const kist_value *v, kist_buf *key);
 
+#define KI_MEMBER_SMALL 128u
+
+/*
+ * The same without memory, in `room`, for a BOOL, an INT, and a TEXT or BYTES
+ * that fits.  False for all others, about which nothing is said.
+ */
+bool ki_member_key_small(const kist_value *v, uint8_t room[KI_MEMBER_SMALL],
+                         kist_slice *key);
+
 /*
  * Appends the canonical form of *v to *items as a packed item; else as
  * ki_member_key().  On failure *items is as it was.

@@ -47,48 +47,16 @@ kist_dict_clear(kist_dict *dict)
 /* --- reading
  * ----------------------------------------------------------------------- */
 
-static kist_status
-get_once(kist_dict *dict, kist_slice slice, kist_value *value)
-{
-    ki_reader r;
-    ki_found found;
-    ki_key key = {slice.data, slice.size, 0};
-    kist_status status;
-
-    status = ki_read_begin(&dict->coll, &r);
-    if (KI_UNLIKELY(status != KIST_OK)) {
-        return status;
-    }
-    key.hash = ki_hash(key.data, key.size, r.gen->log.seed);
-    status =
-        ki_keyed_find(r.gen, r.own, r.header, &key, value != NULL, &found);
-    if (status == KIST_OK && value != NULL) {
-        status = ki_coll_value(r.gen, found.offset, &found.record, value);
-    }
-    return ki_read_end(&dict->coll, &r, status);
-}
-
-kist_status
-ki_dict_get_slowly(kist_dict *dict, kist_slice key, kist_value *value)
-{
-    kist_status status;
-
-    do {
-        status = get_once(dict, key, value);
-    } while (KI_UNLIKELY(status == KI_AGAIN));
-    return status;
-}
-
 kist_status
 kist_dict_get(kist_dict *dict, kist_slice key, kist_value *value)
 {
-    return ki_ways_here->dict_get(dict, key, value);
+    return ki_ways_here->get(&dict->coll, key, value);
 }
 
 kist_status
 kist_dict_contains(kist_dict *dict, kist_slice key)
 {
-    return ki_ways_here->dict_contains(dict, key);
+    return ki_ways_here->contains(&dict->coll, key);
 }
 
 /* Looks n <= KI_AHEAD keys up; an absent one gives KIST_ANY. */

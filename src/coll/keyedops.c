@@ -4,6 +4,7 @@
 #include "coll/coll.h"
 #include "coll/keyed.h"
 #include "coll/lookup.h"
+#include "coll/ways.h"
 #include "coll/writer.h"
 
 kist_status
@@ -125,6 +126,38 @@ ki_keyed_pop_end(ki_coll *c, bool last, uint64_t *offset, ki_record *record,
         status = ki_keyed_remove(w, header, &found);
     }
     return ki_write_end(c->k, w, status);
+}
+
+static kist_status
+get_once(ki_coll *c, kist_slice slice, kist_value *value)
+{
+    ki_reader r;
+    ki_found found;
+    ki_key key = {slice.data, slice.size, 0};
+    kist_status status;
+
+    status = ki_read_begin(c, &r);
+    if (KI_UNLIKELY(status != KIST_OK)) {
+        return status;
+    }
+    key.hash = ki_hash(key.data, key.size, r.gen->log.seed);
+    status =
+        ki_keyed_find(r.gen, r.own, r.header, &key, value != NULL, &found);
+    if (status == KIST_OK && value != NULL) {
+        status = ki_coll_value(r.gen, found.offset, &found.record, value);
+    }
+    return ki_read_end(c, &r, status);
+}
+
+kist_status
+ki_keyed_get_slowly(ki_coll *c, kist_slice key, kist_value *value)
+{
+    kist_status status;
+
+    do {
+        status = get_once(c, key, value);
+    } while (KI_UNLIKELY(status == KI_AGAIN));
+    return status;
 }
 
 kist_status

@@ -132,9 +132,8 @@ kist_list_get_many(kist_list *list, uint64_t index, size_t count,
 }
 
 static kist_status
-get_one(kist_list *list, uint64_t index, kist_value *value)
+get_one(ki_coll *c, uint64_t index, kist_value *value)
 {
-    ki_coll *c = &list->coll;
     ki_reader r;
     ki_record record;
     uint64_t word = 0;
@@ -164,12 +163,12 @@ get_one(kist_list *list, uint64_t index, kist_value *value)
 }
 
 kist_status
-ki_list_get_slowly(kist_list *list, uint64_t index, kist_value *value)
+ki_list_get_slowly(ki_coll *c, uint64_t index, kist_value *value)
 {
     kist_status status;
 
     do {
-        status = get_one(list, index, value);
+        status = get_one(c, index, value);
     } while (KI_UNLIKELY(status == KI_AGAIN));
     return status;
 }
@@ -177,7 +176,7 @@ ki_list_get_slowly(kist_list *list, uint64_t index, kist_value *value)
 kist_status
 kist_list_get(kist_list *list, uint64_t index, kist_value *value)
 {
-    return ki_ways_here->list_get(list, index, value);
+    return ki_ways_here->item(&list->coll, index, value);
 }
 
 /* --- writing

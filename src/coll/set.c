@@ -10,6 +10,7 @@
 #include "coll/keyed.h"
 #include "coll/lookup.h"
 #include "coll/setrecord.h"
+#include "coll/ways.h"
 #include "coll/writer.h"
 #include "kist/dict.h"
 
@@ -57,25 +58,41 @@ ki_member_value(const ki_gen *gen, uint64_t offset, const ki_record *record,
                          "member in record");
 }
 
-/* The canonical bytes of a member: what makes it the same as another. */
+/*
+ * The canonical bytes of a member: what makes it the same as another.  Those
+ * of most members fit here and need no memory.
+ */
+typedef struct member_bytes {
+    kist_slice key;
+    kist_buf owned;
+    uint8_t small[KI_MEMBER_SMALL];
+} member_bytes;
+
+/* TYPE, TOOBIG, NOMEM; afterwards bytes_fini(). */
 static kist_status
-key_of(const ki_coll *c, const kist_value *member, kist_buf *bytes)
+bytes_init(member_bytes *bytes, const kist_value *member)
 {
     kist_status status;
 
-    kist_buf_init(bytes, KIST_KEY_SIZE_MAX);
-    status = ki_klass_check(c->type, member);
-    if (status == KIST_OK) {
-        status = ki_member_key(member, bytes);
+    kist_buf_init(&bytes->owned, KIST_KEY_SIZE_MAX);
+    if (KI_LIKELY(ki_member_key_small(member, bytes->small, &bytes->key))) {
+        return KIST_OK;
     }
-    if (status != KIST_OK) {
-        kist_buf_fini(bytes);
-    }
+    status = ki_member_key(member, &bytes->owned);
+    bytes->key = kist_buf_slice(&bytes->owned);
     return status;
 }
 
+static void
+bytes_fini(member_bytes *bytes)
+{
+    if (bytes->owned.data != NULL) {
+        kist_buf_fini(&bytes->owned);
+    }
+}
+
 static kist_status
-add_once(kist_set *set, const kist_value *member, const kist_buf *bytes,
+add_once(kist_set *set, const kist_value *member, kist_slice bytes,
          bool *added)
 {
     ki_coll *c = &set->coll;
@@ -83,7 +100,7 @@ add_once(kist_set *set, const kist_value *member, const kist_buf *bytes,
     const kist_value none = kist_null();
     ki_writer *w;
     ki_found old;
-    ki_key key = {bytes->data, bytes->size, 0};
+    ki_key key = {bytes.data, bytes.size, 0};
     uint64_t header;
     kist_status status;
 
@@ -105,19 +122,22 @@ kist_status
 kist_set_add(kist_set *set, const kist_value *member, bool *added)
 {
     bool is_new = false;
-    kist_buf bytes;
-    kist_status status = key_of(&set->coll, member, &bytes);
+    member_bytes bytes;
+    kist_status status = ki_klass_check(set->coll.type, member);
 
     if (status != KIST_OK) {
         return status;
     }
-    do {
-        status = add_once(set, member, &bytes, &is_new);
-    } while (status == KI_AGAIN);
+    status = bytes_init(&bytes, member);
+    if (status == KIST_OK) {
+        do {
+            status = add_once(set, member, bytes.key, &is_new);
+        } while (status == KI_AGAIN);
+    }
     if (added != NULL) {
         *added = status == KIST_OK && is_new;
     }
-    kist_buf_fini(&bytes);
+    bytes_fini(&bytes);
     return status;
 }
 
@@ -142,46 +162,26 @@ kist_set_add_many(kist_set *set, const kist_value *members, size_t count,
     return status;
 }
 
-static kist_status
-contains_once(kist_set *set, const kist_buf *bytes)
-{
-    ki_reader r;
-    ki_found found;
-    ki_key key = {bytes->data, bytes->size, 0};
-    kist_status status = ki_read_begin(&set->coll, &r);
-
-    if (status != KIST_OK) {
-        return status;
-    }
-    key.hash = ki_hash(key.data, key.size, r.gen->log.seed);
-    status = ki_keyed_find(r.gen, r.own, r.header, &key, false, &found);
-    return ki_read_end(&set->coll, &r, status);
-}
-
 kist_status
 kist_set_contains(kist_set *set, const kist_value *member)
 {
-    kist_buf bytes;
-    kist_status status;
+    member_bytes bytes;
+    kist_status status = bytes_init(&bytes, member);
 
-    kist_buf_init(&bytes, KIST_KEY_SIZE_MAX);
-    status = ki_member_key(member, &bytes);
     if (status == KIST_OK) {
-        do {
-            status = contains_once(set, &bytes);
-        } while (status == KI_AGAIN);
+        status = ki_ways_here->contains(&set->coll, bytes.key);
     }
-    kist_buf_fini(&bytes);
+    bytes_fini(&bytes);
     return status;
 }
 
 static kist_status
-remove_once(kist_set *set, const kist_buf *bytes)
+remove_once(kist_set *set, kist_slice bytes)
 {
     ki_coll *c = &set->coll;
     ki_writer *w;
     ki_found old;
-    ki_key key = {bytes->data, bytes->size, 0};
+    ki_key key = {bytes.data, bytes.size, 0};
     uint64_t header;
     kist_status status;
 
@@ -200,17 +200,15 @@ remove_once(kist_set *set, const kist_buf *bytes)
 kist_status
 kist_set_remove(kist_set *set, const kist_value *member)
 {
-    kist_buf bytes;
-    kist_status status;
+    member_bytes bytes;
+    kist_status status = bytes_init(&bytes, member);
 
-    kist_buf_init(&bytes, KIST_KEY_SIZE_MAX);
-    status = ki_member_key(member, &bytes);
     if (status == KIST_OK) {
         do {
-            status = remove_once(set, &bytes);
+            status = remove_once(set, bytes.key);
         } while (status == KI_AGAIN);
     }
-    kist_buf_fini(&bytes);
+    bytes_fini(&bytes);
     return status;
 }
 

@@ -4,33 +4,31 @@
 #include "coll/lookup.h"
 
 static kist_status
-get(kist_dict *dict, kist_slice key, kist_value *value)
+get(ki_coll *c, kist_slice key, kist_value *value)
 {
-    const kist_status status = ki_lookup_shortly(&dict->coll, key, value);
+    const kist_status status = ki_lookup_shortly(c, key, value);
 
-    return KI_LIKELY(status != KI_UNSURE)
-               ? status
-               : ki_dict_get_slowly(dict, key, value);
+    return KI_LIKELY(status != KI_UNSURE) ? status
+                                          : ki_keyed_get_slowly(c, key, value);
 }
 
 static kist_status
-contains(kist_dict *dict, kist_slice key)
+contains(ki_coll *c, kist_slice key)
 {
-    const kist_status status = ki_lookup_shortly(&dict->coll, key, NULL);
+    const kist_status status = ki_lookup_shortly(c, key, NULL);
 
-    return KI_LIKELY(status != KI_UNSURE)
-               ? status
-               : ki_dict_get_slowly(dict, key, NULL);
+    return KI_LIKELY(status != KI_UNSURE) ? status
+                                          : ki_keyed_get_slowly(c, key, NULL);
 }
 
 static kist_status
-item(kist_list *list, uint64_t index, kist_value *value)
+item(ki_coll *c, uint64_t index, kist_value *value)
 {
-    const kist_status status = ki_item_shortly(&list->coll, index, value);
+    const kist_status status = ki_item_shortly(c, index, value);
 
     return KI_LIKELY(status != KI_UNSURE)
                ? status
-               : ki_list_get_slowly(list, index, value);
+               : ki_list_get_slowly(c, index, value);
 }
 
 const ki_ways ki_ways_plain = {get, contains, item};

@@ -8,16 +8,15 @@
 #ifndef KI_COLL_WAYS_H
 #define KI_COLL_WAYS_H
 
-#include "kist/dict.h"
-#include "kist/list.h"
+#include "coll/chest.h"
+#include "kist/value.h"
 
-/* As kist_dict_get(), kist_dict_contains() and kist_list_get(). */
+/* As kist_dict_get(), kist_dict_contains() and kist_list_get(); a set's
+ * members are keys, too. */
 typedef struct ki_ways {
-    kist_status (*dict_get)(kist_dict *dict, kist_slice key,
-                            kist_value *value);
-    kist_status (*dict_contains)(kist_dict *dict, kist_slice key);
-    kist_status (*list_get)(kist_list *list, uint64_t index,
-                            kist_value *value);
+    kist_status (*get)(ki_coll *c, kist_slice key, kist_value *value);
+    kist_status (*contains)(ki_coll *c, kist_slice key);
+    kist_status (*item)(ki_coll *c, uint64_t index, kist_value *value);
 } ki_ways;
 
 /* Those for the processor that runs this. */
@@ -35,9 +34,7 @@ extern const ki_ways ki_ways_wide;
  * Where the short ways end when they cannot tell.  A NULL `value` asks whether
  * the key is there.
  */
-kist_status ki_dict_get_slowly(kist_dict *dict, kist_slice key,
-                               kist_value *value);
-kist_status ki_list_get_slowly(kist_list *list, uint64_t index,
-                               kist_value *value);
+kist_status ki_keyed_get_slowly(ki_coll *c, kist_slice key, kist_value *value);
+kist_status ki_list_get_slowly(ki_coll *c, uint64_t index, kist_value *value);
 
 #endif /* KI_COLL_WAYS_H */

@@ -310,14 +310,54 @@ test_no_memory(void **state)
     kist_buf_fini(&key);
 }
 
+/* Goal: the key made without memory is the key.
+ * Method: the small types at their limits, and texts about the size of the
+ * room. */
+static void
+test_small_keys(void **state)
+{
+    static const uint8_t text[KI_MEMBER_SMALL + 2] = "members of a set";
+    uint8_t room[KI_MEMBER_SMALL];
+    kist_value values[] = {kist_bool(false),
+                           kist_bool(true),
+                           kist_int(0),
+                           kist_int(INT64_MAX),
+                           kist_int(INT64_MIN),
+                           kist_int(-1),
+                           kist_blob(KIST_TEXT, NULL, 0),
+                           kist_blob(KIST_TEXT, text, 1),
+                           kist_blob(KIST_TEXT, text, KI_MEMBER_SMALL - 1),
+                           kist_blob(KIST_BYTES, text, KI_MEMBER_SMALL - 1)};
+    const kist_value large[] = {
+        kist_blob(KIST_TEXT, text, KI_MEMBER_SMALL),
+        kist_blob(KIST_BYTES, text, KI_MEMBER_SMALL + 1), kist_float(1.0),
+        kist_null()};
+    kist_slice small;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        kist_buf key = {0};
+
+        assert_int_equal(ki_member_key(&values[i], &key), KIST_OK);
+        assert_true(ki_member_key_small(&values[i], room, &small));
+        assert_int_equal(small.size, key.size);
+        assert_memory_equal(small.data, key.data, key.size);
+        kist_buf_fini(&key);
+    }
+    for (size_t i = 0; i < sizeof(large) / sizeof(large[0]); i++) {
+        assert_false(ki_member_key_small(&large[i], room, &small));
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vector_pairs), cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_format),       cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_load),         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_small_keys), cmocka_unit_test(test_vector_pairs),
+        cmocka_unit_test(test_vectors),    cmocka_unit_test(test_format),
+        cmocka_unit_test(test_nan),        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_depth),      cmocka_unit_test(test_load),
+        cmocka_unit_test(test_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

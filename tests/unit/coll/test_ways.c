@@ -79,22 +79,23 @@ read_by(const ki_ways *ways, kist_dict *dict, kist_list *list,
         const kist_value want = value_of(i, room);
         kist_value got = kist_null();
 
-        KT_OK(ways->dict_get(dict, key_of(i, true, name), &got));
+        KT_OK(ways->get(&dict->coll, key_of(i, true, name), &got));
         KT_CHECK(same(&want, &got), "dict value %u", i);
-        KT_OK(ways->dict_contains(dict, key_of(i, true, name)));
+        KT_OK(ways->contains(&dict->coll, key_of(i, true, name)));
         KT_ANSWERS(KIST_ERR_NOTFOUND,
-                   ways->dict_get(dict, key_of(i, false, name), &got));
+                   ways->get(&dict->coll, key_of(i, false, name), &got));
         KT_ANSWERS(KIST_ERR_NOTFOUND,
-                   ways->dict_contains(dict, key_of(i, false, name)));
-        KT_OK(ways->list_get(list, i, &got));
+                   ways->contains(&dict->coll, key_of(i, false, name)));
+        KT_OK(ways->item(&list->coll, i, &got));
         KT_CHECK(same(&want, &got), "list value %u", i);
-        KT_OK(ways->list_get(numbers, i, &got));
+        KT_OK(ways->item(&numbers->coll, i, &got));
         KT_CHECK(got.type == KIST_INT && got.as.integer == (int64_t)i * 5,
                  "number %u", i);
     }
-    KT_ANSWERS(KIST_ERR_RANGE, ways->list_get(list, KEYS, &(kist_value){0}));
     KT_ANSWERS(KIST_ERR_RANGE,
-               ways->list_get(numbers, UINT64_MAX, &(kist_value){0}));
+               ways->item(&list->coll, KEYS, &(kist_value){0}));
+    KT_ANSWERS(KIST_ERR_RANGE,
+               ways->item(&numbers->coll, UINT64_MAX, &(kist_value){0}));
 }
 
 static void
@@ -169,7 +170,7 @@ each_flip(void **state, const ki_ways *ways)
     KT_OK(kist_open(place->path, &plain, &k));
     KT_OK(kist_dict_open(k, kist_str("d"), KIST_BYTES, &dict));
     KT_OK(kist_dict_put(dict, kist_str("key-of-16-bytes!"), &value));
-    KT_OK(ways->dict_get(dict, kist_str("key-of-16-bytes!"), &value));
+    KT_OK(ways->get(&dict->coll, kist_str("key-of-16-bytes!"), &value));
     snprintf(path, sizeof(path), "%s.kist", place->path);
     fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
@@ -186,14 +187,14 @@ each_flip(void **state, const ki_ways *ways)
 
             assert_int_equal(pwrite(fd, &flipped, 1, at), 1);
             status =
-                ways->dict_get(dict, kist_str("key-of-16-bytes!"), &value);
+                ways->get(&dict->coll, kist_str("key-of-16-bytes!"), &value);
             KT_CHECK(status == KIST_ERR_CORRUPT, "byte %d: %s",
                      (int)(at - begin), kist_status_name(status));
             assert_int_equal(pwrite(fd, &file[at], 1, at), 1);
         }
         free(file);
     }
-    KT_OK(ways->dict_get(dict, kist_str("key-of-16-bytes!"), &value));
+    KT_OK(ways->get(&dict->coll, kist_str("key-of-16-bytes!"), &value));
     close(fd);
     kist_dict_close(dict);
     KT_OK(kist_close(k));
