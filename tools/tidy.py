@@ -367,7 +367,9 @@ def tree_files(root):
             folders[:] = [f for f in folders if f not in SKIPPED_FOLDERS]
             found += [os.path.relpath(os.path.join(folder, n), root)
                       for n in names]
-    return sorted(p for p in found if os.path.isfile(os.path.join(root, p)))
+    return sorted(p for p in found
+                  if not p.startswith("third_party" + os.sep)
+                  and os.path.isfile(os.path.join(root, p)))
 
 
 def check_text(path, text, report):
