@@ -278,6 +278,11 @@ try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
             status = KI_AGAIN;
         }
     }
+    if (status == KIST_OK && *created) {
+        // Its first index was no loss.
+        gen->clean_shutdown = true;
+        gen->rebuilt = false;
+    }
     if (status == KIST_OK && !*again && gen->writable) {
         if (!alone) {
             status = ki_filelock_take(gen->log.fd, place->log_path,
