@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import site
 import subprocess
 import sys
 
@@ -29,7 +30,9 @@ needs_pyright = pytest.mark.skipif(
 
 def run(directory: str, *command: str) -> tuple[int, str]:
     """Runs a checker with kist on its path; its status and words."""
-    env = dict(os.environ, PYTHONPATH=PACKAGES, MYPYPATH=PACKAGES)
+    env = dict(os.environ)
+    if PACKAGES not in site.getsitepackages():  # where mypy looks by itself
+        env.update(PYTHONPATH=PACKAGES, MYPYPATH=PACKAGES)
     ran = subprocess.run(
         [sys.executable, "-m", *command],
         capture_output=True,
