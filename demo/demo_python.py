@@ -42,7 +42,7 @@ def show(source, names):
         value = eval(compile(source, "<demo>", "eval"), names)
     except SyntaxError:
         begin = time.perf_counter()
-        exec(source, names)
+        exec(source, names)  # noqa: S102
         value = None
     took = (time.perf_counter() - begin) * 1e3
     print(f">>> {source:<65}  # {took:.2f} ms")
@@ -196,11 +196,13 @@ def measure(stores, records):
         rounds = {name: [] for name in stores}
         for _ in range(ROUNDS):
             for name, store in stores.items():
-                rounds[name].append(cost(
-                    getattr(store, method),
-                    [inputs[given]] if given else [],
-                    len(names),
-                ))
+                rounds[name].append(
+                    cost(
+                        getattr(store, method),
+                        [inputs[given]] if given else [],
+                        len(names),
+                    )
+                )
         figures[title] = {n: statistics.median(r) for n, r in rounds.items()}
     return figures
 
@@ -209,10 +211,11 @@ def lost(name, folder, source, count):
     """How many of the records that were put are gone after kill -9."""
     home = tempfile.mkdtemp(dir=folder)
     program = [sys.executable, demo_stores.__file__]
-    subprocess.run([*program, "fill", name, home, source])
+    subprocess.run([*program, "fill", name, home, source], check=False)
     done = subprocess.run(
         [*program, "count", name, home, source],
         capture_output=True,
+        check=False,
         text=True,
     )
     shutil.rmtree(home)

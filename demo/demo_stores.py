@@ -85,8 +85,8 @@ class ShelveStore(DictStore):
     name = "shelve"
 
     def __init__(self, folder):
-        self.records = shelve.open(os.path.join(folder, "records"))
-        self.sizes = shelve.open(os.path.join(folder, "sizes"))
+        self.records = shelve.open(folder + "/records")  # noqa: SIM115
+        self.sizes = shelve.open(folder + "/sizes")  # noqa: SIM115
 
     def close(self):
         self.records.close()
@@ -168,7 +168,7 @@ class SqliteStore:
     def has_sizes(self, names):
         execute = self.db.execute
         for name in names:
-            execute(self.GET_SIZE, (name,)).fetchone() is not None
+            execute(self.GET_SIZE, (name,)).fetchone()
 
     def each_size(self):
         for _ in self.db.execute("SELECT name, value FROM sizes"):
@@ -191,7 +191,9 @@ class LmdbStore:
         import lmdb
 
         self.env = lmdb.open(
-            os.path.join(folder, "lmdb"), map_size=1 << 30, max_dbs=2,
+            os.path.join(folder, "lmdb"),
+            map_size=1 << 30,
+            max_dbs=2,
             sync=False,
         )
         self.records = self.env.open_db(b"records")
@@ -231,7 +233,7 @@ class LmdbStore:
         with self.env.begin(self.sizes) as txn:
             get = txn.get
             for name in names:
-                get(name.encode()) is not None
+                get(name.encode())
 
     def each_size(self):
         with self.env.begin(self.sizes) as txn:
@@ -249,8 +251,14 @@ class LmdbStore:
 
 STORES = {
     store.name: store
-    for store in (KistStore, DictStore, ShelveStore, SqliteStore, LmdbStore,
-                  DiskcacheStore)
+    for store in (
+        KistStore,
+        DictStore,
+        ShelveStore,
+        SqliteStore,
+        LmdbStore,
+        DiskcacheStore,
+    )
 }
 
 
