@@ -355,12 +355,14 @@ def python_rows(rows):
         result.append(Row(f"{name}: over set", ratio(own, plain), 1.5, False,
                           "x", f"{ns(own)} / {ns(plain)}"))
     result += python_list_rows(costs("list"))
-    for phase in ("sum", "filter"):
+    for phase, name in (("sum", "sum"), ("filter", "filter"),
+                        ("asarray_sum", "asarray and sum"),
+                        ("asarray_filter", "asarray and filter")):
         own = costs("array")(phase, "kist")
         plain = costs("array")(phase, "ndarray")
         detail = "-" if None in (own, plain) else \
             f"{own:.2f} ns / {plain:.2f} ns a number"
-        result.append(Row(f"NumPy {phase} of a typed list: over an ndarray",
+        result.append(Row(f"NumPy {name} of a typed list: over an ndarray",
                           ratio(own, plain), 1.1, False, "x", detail))
     return result + python_start_rows(rows)
 

@@ -3,8 +3,8 @@
     bench_list.py -e list|list-int|kist|kist-int -d DIR [-n ITEMS] GROUP
 
 GROUP is `load`, which begins with a fresh list in DIR, or `use`, which
-begins with what `load` left there and touches all of it once before the
-clock starts.  kist-int is FSList(klass=int); its slices as arrays are of
+begins with what `load` left there and goes over it once before the clock
+starts.  kist-int is FSList(klass=int); its slices as arrays are of
 numpy.asarray() of it.
 """
 

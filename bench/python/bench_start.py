@@ -81,11 +81,14 @@ def measure_memory(args):
 def versions():
     import dbm
     import platform
+    import tempfile
     from importlib import metadata
 
     names = ("lmdb", "rocksdict", "diskcache", "sqlitedict", "numpy")
     found = {name: metadata.version(name) for name in names}
-    found["shelve"] = dbm._defaultmod or dbm._names[0]
+    with tempfile.TemporaryDirectory() as folder:
+        dbm.open(folder + "/any", "n").close()
+        found["shelve"] = dbm.whichdb(folder + "/any")
     return {"phase": "versions", "versions": {
         "CPython": platform.python_version(), **found}}
 

@@ -14,7 +14,7 @@ import shelve
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-FILL_BATCH = 1000
+FILL_BATCH = 10_000
 MAP_SIZE = 8 << 30
 MANY = 1000  # keys to a get_many()
 
@@ -22,7 +22,7 @@ MANY = 1000  # keys to a get_many()
 class Mapping:
     """What has the operators of dict."""
 
-    asks = 1_000_000
+    asks = 500_000
     puts = 1_000_000
     count_max = 1_000_000
     in_memory = False
@@ -74,7 +74,7 @@ class Mapping:
             del store[key]
 
     def iterate_keys(self) -> None:
-        for _key in self.store.keys():
+        for _key in self.store.keys():  # noqa: SIM118  (no dict)
             pass
 
     def iterate_values(self) -> None:
@@ -111,8 +111,8 @@ class Kist(Mapping):
 class Lmdb(Mapping):
     """A transaction for each operation."""
 
-    asks = 200_000
-    puts = 50_000
+    asks = 100_000
+    puts = 20_000
 
     def open(self, path: pathlib.Path) -> None:
         import lmdb
@@ -181,7 +181,7 @@ class Lmdb(Mapping):
 class LmdbHeld(Lmdb):
     """All reads in one transaction, which is as fast as py-lmdb can be."""
 
-    asks = 1_000_000
+    asks = 500_000
 
     def get(self, keys: Sequence[str]) -> None:
         with self.store.begin() as txn:
@@ -200,8 +200,8 @@ class LmdbHeld(Lmdb):
 
 
 class Rocksdict(Mapping):
-    asks = 200_000
-    puts = 200_000
+    asks = 100_000
+    puts = 50_000
 
     def open(self, path: pathlib.Path) -> None:
         import rocksdict
@@ -258,7 +258,8 @@ class Shelve(Mapping):
     count_max = 100_000
 
     def open(self, path: pathlib.Path) -> None:
-        self.store = shelve.open(str(path / "shelf"))
+        self.store = shelve.open(  # noqa: SIM115  (closed later)
+            str(path / "shelf"))
 
 
 class Sqlitedict(Mapping):
