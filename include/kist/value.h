@@ -64,17 +64,26 @@ typedef struct kist_value {
     } as;
 } kist_value;
 
+/*
+ * A number leaves the rest of the union as it is: zeroing it first would be a
+ * store that the value's own, smaller one makes the processor wait for.
+ */
 static inline kist_value
 kist_null(void)
 {
-    kist_value value = {KIST_NULL, {0}};
+    kist_value value;
+
+    value.type = KIST_NULL;
+    value.as.integer = 0;
     return value;
 }
 
 static inline kist_value
 kist_bool(bool boolean)
 {
-    kist_value value = {KIST_BOOL, {0}};
+    kist_value value;
+
+    value.type = KIST_BOOL;
     value.as.boolean = boolean;
     return value;
 }
@@ -82,7 +91,9 @@ kist_bool(bool boolean)
 static inline kist_value
 kist_int(int64_t integer)
 {
-    kist_value value = {KIST_INT, {0}};
+    kist_value value;
+
+    value.type = KIST_INT;
     value.as.integer = integer;
     return value;
 }
@@ -90,7 +101,9 @@ kist_int(int64_t integer)
 static inline kist_value
 kist_float(double real)
 {
-    kist_value value = {KIST_FLOAT, {0}};
+    kist_value value;
+
+    value.type = KIST_FLOAT;
     value.as.real = real;
     return value;
 }
@@ -99,7 +112,9 @@ kist_float(double real)
 static inline kist_value
 kist_blob(kist_type type, const void *data, size_t size)
 {
-    kist_value value = {type, {0}};
+    kist_value value;
+
+    value.type = type;
     value.as.bytes = kist_bytes(data, size);
     return value;
 }

@@ -272,8 +272,8 @@ update_long(uint32_t remainder, const uint8_t *data, size_t size)
     return update_short(remainder, data, size);
 }
 
-HARDWARE static uint32_t
-crc_hardware(uint32_t crc, const void *data, size_t size)
+STEP
+crc_inline(uint32_t crc, const void *data, size_t size)
 {
     if (size == 0) {
         return crc; // `data` may be NULL, to which nothing may be added
@@ -281,6 +281,23 @@ crc_hardware(uint32_t crc, const void *data, size_t size)
     return ~(size < 512 ? update_short(~crc, data, size)
                         : update_long(~crc, data, size));
 }
+
+HARDWARE static uint32_t
+crc_hardware(uint32_t crc, const void *data, size_t size)
+{
+    return crc_inline(crc, data, size);
+}
+
+#ifdef __x86_64__
+
+/* The same in instructions with three operands: a quarter less of them. */
+__attribute__((target("avx,sse4.2,pclmul"))) static uint32_t
+crc_wide(uint32_t crc, const void *data, size_t size)
+{
+    return crc_inline(crc, data, size);
+}
+
+#endif
 
 #endif /* HARDWARE */
 
@@ -296,6 +313,11 @@ choose(void)
         make_shifts(&shifts_short, BLOCK_SHORT);
         make_shifts(&shifts_long, BLOCK_LONG);
         crc_best = crc_hardware;
+#ifdef __x86_64__
+        if (__builtin_cpu_supports("avx")) {
+            crc_best = crc_wide;
+        }
+#endif
     }
 #endif
 }

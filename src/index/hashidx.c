@@ -51,6 +51,13 @@ new_segment(ki_tx *tx, uint32_t size, uint64_t *segment)
     return status;
 }
 
+/* Who is to be asked for the words of a bucket: most are not in the batch. */
+static const ki_tx *
+view_of(const ki_tx *tx, uint64_t bucket)
+{
+    return tx != NULL && ki_tx_touches(tx, bucket) ? tx : NULL;
+}
+
 /* The first free word in the window of `home`; false if it is full. */
 static bool
 find_free(const ki_tx *tx, const ki_tx *own, uint64_t segment, uint32_t mask,
@@ -62,9 +69,10 @@ find_free(const ki_tx *tx, const ki_tx *own, uint64_t segment, uint32_t mask,
     for (step = 0; step < KI_HASH_WINDOW && step <= mask; step++) {
         const uint64_t bucket =
             segment + (uint64_t)((home + step) & mask) * 64;
+        const ki_tx *view = view_of(own, bucket);
 
         for (i = 0; i < 8; i++) {
-            const uint64_t word = ki_hash_load(tx->idx, own, bucket + i * 8);
+            const uint64_t word = ki_hash_load(tx->idx, view, bucket + i * 8);
 
             if (word == KI_HASH_EMPTY || word == KI_HASH_REMOVED) {
                 *address = bucket + (uint64_t)i * 8;
@@ -174,9 +182,12 @@ split(ki_tx *tx, uint64_t root_at, uint64_t hash, uint64_t old)
     // Entries at home go first: each then finds the room it has now.
     for (behind = 0; behind < KI_HASH_WINDOW; behind++) {
         for (bucket = 0; bucket <= mask; bucket++) {
+            const uint64_t at = from + (uint64_t)bucket * 64;
+            const ki_tx *view = view_of(tx, at);
+
             for (i = 0; i < 8; i++) {
-                const uint64_t word = ki_tx_load(
-                    tx, from + (uint64_t)bucket * 64 + (uint64_t)i * 8);
+                const uint64_t word =
+                    ki_hash_load(tx->idx, view, at + (uint64_t)i * 8);
                 const uint64_t home = (bucket - behind) & mask;
                 const uint64_t to = half[word >> (63 - depth) & 1];
 
