@@ -208,21 +208,24 @@ coll_reduce(PyObject *self, PyObject *unused)
     PyObject *answer;
 
     (void)unused;
-    if (!kpy_coll_open_or_raise(coll)) {
-        return NULL;
-    }
-    if (!coll->persistent) {
-        return PyErr_Format(PyExc_TypeError,
-                            "cannot pickle a temporal %.200s: give it a "
-                            "base_path, or pickle its copy()",
-                            Py_TYPE(self)->tp_name);
-    }
+    // The import first: it runs Python, which may close the collection.
     reopen = PyImport_ImportModule("kist._core");
     if (reopen != NULL) {
         Py_SETREF(reopen, PyObject_GetAttrString(reopen, "_reopen"));
     }
     if (reopen == NULL) {
         return NULL;
+    }
+    if (!kpy_coll_open_or_raise(coll)) {
+        Py_DECREF(reopen);
+        return NULL;
+    }
+    if (!coll->persistent) {
+        Py_DECREF(reopen);
+        return PyErr_Format(PyExc_TypeError,
+                            "cannot pickle a temporal %.200s: give it a "
+                            "base_path, or pickle its copy()",
+                            Py_TYPE(self)->tp_name);
     }
     options = &coll->chest->options;
     answer = Py_BuildValue("(O(OOON{s:s,s:N,s:d}))", reopen, Py_TYPE(self),

@@ -57,8 +57,8 @@ handle_open(kist *k, kist_kind kind, kist_slice name, kist_type type,
 
 /* Row 66: what is asked for and what is there, both by name. */
 static int
-raise_mismatch(const kpy_coll *coll, kpy_chest *chest, kist_slice name,
-               kist_status status)
+raise_mismatch(const kpy_coll *coll, kpy_chest *chest, PyObject *place,
+               kist_slice name, kist_status status)
 {
     const kist_kind kind = coll->kind;
     kist_coll_info info;
@@ -69,7 +69,7 @@ raise_mismatch(const kpy_coll *coll, kpy_chest *chest, kist_slice name,
     }
     path = PyUnicode_FromFormat(PyUnicode_GET_LENGTH(coll->name) > 0 ? "%U: %U"
                                                                      : "%U",
-                                coll->path, coll->name);
+                                place, coll->name);
     if (path == NULL) {
         return -1;
     }
@@ -88,14 +88,14 @@ raise_mismatch(const kpy_coll *coll, kpy_chest *chest, kist_slice name,
 }
 
 static int
-raise_open(kpy_coll *coll, kpy_chest *chest, kist_slice name,
+raise_open(kpy_coll *coll, kpy_chest *chest, PyObject *path, kist_slice name,
            kist_status status)
 {
     if (PyErr_Occurred()) {
         return -1;
     }
     if (status == KIST_ERR_KIND || status == KIST_ERR_TYPE) {
-        return raise_mismatch(coll, chest, name, status);
+        return raise_mismatch(coll, chest, path, name, status);
     }
     if (status == KIST_ERR_NOTFOUND && coll->name != NULL &&
         PyUnicode_GET_LENGTH(coll->name) > 0) {
@@ -132,20 +132,21 @@ coll_enter(kpy_coll *coll, kpy_chest *chest)
     kist_status status;
     kist_type stored = coll->klass.type;
     void *handle = NULL;
+    PyObject *path;
     int result = -1;
 
     if (kpy_key_of(coll->name, &scratch, &name) < 0) {
         return -1;
     }
-    Py_XSETREF(coll->path, PyUnicode_DecodeFSDefault(chest->path));
-    if (coll->path == NULL) {
+    path = PyUnicode_DecodeFSDefault(chest->path);
+    if (path == NULL) {
         goto out;
     }
     KPY_TURN(&turn, chest, status,
              handle_open(chest->kist, coll->kind, name, coll->klass.type,
                          &handle, &stored));
     if (status != KIST_OK) {
-        result = raise_open(coll, chest, name, status);
+        result = raise_open(coll, chest, path, name, status);
         goto out;
     }
     if (chest->closing) {
@@ -153,7 +154,15 @@ coll_enter(kpy_coll *coll, kpy_chest *chest)
         (void)kpy_raise_closed();
         goto out;
     }
+    if (coll->handle.any != NULL) {
+        // Another thread has called __init__, too.
+        handle_close(coll->kind, handle);
+        PyErr_SetString(chest->state->errors[KPY_ERROR_BUSY],
+                        "the collection was opened meanwhile");
+        goto out;
+    }
     coll->handle.any = handle;
+    Py_XSETREF(coll->path, Py_NewRef(path));
     coll->klass.type = stored;
     coll->read_only = chest->options.read_only;
     coll->persistent = !chest->temporal;
@@ -161,6 +170,7 @@ coll_enter(kpy_coll *coll, kpy_chest *chest)
     result = 0;
 
 out:
+    Py_XDECREF(path);
     kpy_turn_done(&turn);
     kpy_scratch_done(&scratch);
     return result;
@@ -193,19 +203,21 @@ kpy_coll_init(PyObject *self, kist_kind kind, PyObject *args, PyObject *kwargs)
     if (kpy_options_parse(args, kwargs, true, &options) < 0) {
         return -1;
     }
+    // First the new one, which runs Python: that may open this very object.
+    chest = kpy_chest_acquire(coll->state, &options);
+    if (chest == NULL) {
+        return -1;
+    }
     status = kpy_coll_close(coll);
-    if (status != KIST_OK) {
-        return kpy_raise_int(coll->state, status);
-    }
-    name = PyUnicode_New(0, 127);
+    name = status == KIST_OK ? PyUnicode_New(0, 127) : NULL;
     if (name != NULL && coll_reset(coll, kind, name, options.klass) == 0) {
-        chest = kpy_chest_acquire(coll->state, &options);
-        if (chest != NULL) {
-            result = coll_enter(coll, chest);
-            coll->warns = result == 0 && coll->persistent;
-            (void)kpy_chest_release(chest);
-        }
+        result = coll_enter(coll, chest);
+        coll->warns = result == 0 && coll->persistent;
     }
+    else if (status != KIST_OK) {
+        (void)kpy_raise(coll->state, status);
+    }
+    (void)kpy_chest_release(chest);
     Py_XDECREF(name);
     return result;
 }
@@ -231,6 +243,22 @@ kpy_coll_kind_of(const kpy_state *state, PyTypeObject *type, kist_kind *kind)
     return -1;
 }
 
+/* A subclass may have a __new__ of its own, which may answer anything. */
+static int
+new_check(const kpy_state *state, kist_kind kind, const PyTypeObject *type,
+          kpy_coll *made)
+{
+    if (!PyObject_TypeCheck((PyObject *)made, type_of_kind(state, kind)) ||
+        made->handle.any != NULL) {
+        PyErr_Format(PyExc_TypeError,
+                     "%.200s.__new__() gave a %.200s that is no new %s",
+                     type->tp_name, Py_TYPE(made)->tp_name,
+                     kist_kind_name(kind));
+        return -1;
+    }
+    return 0;
+}
+
 PyObject *
 kpy_coll_attach(kpy_chest *chest, PyTypeObject *type, kist_kind kind,
                 PyObject *name, PyObject *klass)
@@ -251,7 +279,8 @@ kpy_coll_attach(kpy_chest *chest, PyTypeObject *type, kist_kind kind,
     }
     coll = (kpy_coll *)made->tp_new(made, none, NULL);
     Py_DECREF(none);
-    if (coll == NULL) {
+    if (coll == NULL || new_check(chest->state, kind, made, coll) < 0) {
+        Py_XDECREF(coll);
         return NULL;
     }
     if (coll_reset(coll, kind, name, klass) < 0 ||
@@ -263,7 +292,7 @@ kpy_coll_attach(kpy_chest *chest, PyTypeObject *type, kist_kind kind,
 }
 
 kpy_coll *
-kpy_coll_temporal(PyTypeObject *type)
+kpy_coll_temporal(PyTypeObject *type, kpy_type_id id)
 {
     PyObject *coll = PyObject_CallNoArgs((PyObject *)type);
     kpy_state *state;
@@ -272,7 +301,7 @@ kpy_coll_temporal(PyTypeObject *type)
         return NULL;
     }
     state = kpy_state_of_type(type);
-    if (state == NULL || !kpy_is(state, KPY_TYPE_COLL, coll)) {
+    if (state == NULL || !kpy_is(state, id, coll)) {
         if (state != NULL) {
             PyErr_Format(PyExc_TypeError, "%.200s() gave a %.200s",
                          type->tp_name, Py_TYPE(coll)->tp_name);

@@ -7,8 +7,7 @@
  * calling self.copy(), row 40), __class_getitem__ and the finalizer.  A type
  * file adds the rest:
  *
- *     typedef struct { kpy_coll coll; ... } or plain kpy_coll
- *     spec.basicsize = sizeof(kpy_coll)
+ *     spec.basicsize = sizeof(kpy_coll_solid)
  *     flags: Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | MAPPING or SEQUENCE
  *     {Py_tp_init, list_init} -> kpy_coll_init(self, KIST_KIND_LIST, ...)
  *     kpy_type_add(module, KPY_TYPE_LIST, &spec, state->types[KPY_TYPE_COLL],
@@ -56,6 +55,17 @@ typedef struct kpy_coll {
     struct kpy_coll *previous;
 } kpy_coll;
 
+/*
+ * What an object of FSList, FSDict or FSSet takes: more than the base type.
+ * So Python sees three layouts, and refuses a class with two of them as bases
+ * and to give an object a __class__ of another kind, whose methods would take
+ * one sort of handle for the other.
+ */
+typedef struct kpy_coll_solid {
+    kpy_coll coll;
+    void *unused;
+} kpy_coll_solid;
+
 /* True if open; else ValueError is set (P10). */
 static inline bool
 kpy_coll_open_or_raise(const kpy_coll *coll)
@@ -97,8 +107,11 @@ PyObject *kpy_coll_attach(kpy_chest *chest, PyTypeObject *type, kist_kind kind,
 int kpy_coll_kind_of(const kpy_state *state, PyTypeObject *type,
                      kist_kind *kind);
 
-/* A new temporal collection of `type`, for fromkeys (row 17). */
-kpy_coll *kpy_coll_temporal(PyTypeObject *type);
+/*
+ * A new temporal collection by calling `type`, for fromkeys (row 17);
+ * TypeError unless it is one of the type `id` or a subclass.
+ */
+kpy_coll *kpy_coll_temporal(PyTypeObject *type, kpy_type_id id);
 
 /* ResourceWarning for a collection at a path that was never closed. */
 void kpy_coll_warn(kpy_coll *coll);

@@ -195,6 +195,38 @@ is_ascii(const uint8_t *data, size_t size)
     return (seen & WORD_ASCII) == 0;
 }
 
+/*
+ * What the UnicodeDecodeError that is set is about, with lone surrogates.  It
+ * has a copy of the bytes: error handlers make objects, which may run the
+ * collector, and that may take the view away.
+ */
+static PyObject *
+text_of_surrogates(kpy_state *state)
+{
+    PyObject *type;
+    PyObject *error;
+    PyObject *traceback;
+    PyObject *bytes;
+    PyObject *text = NULL;
+
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    bytes = PyUnicodeDecodeError_GetObject(error);
+    if (bytes != NULL) {
+        text = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(bytes),
+                                    PyBytes_GET_SIZE(bytes), "surrogatepass");
+        Py_DECREF(bytes);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+    if (text == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+        PyErr_Clear();
+        return kpy_raise_corrupt(state, "text");
+    }
+    return text;
+}
+
 PyObject *
 kpy_text_new(kpy_state *state, kist_slice slice)
 {
@@ -212,10 +244,9 @@ kpy_text_new(kpy_state *state, kist_slice slice)
         return text;
     }
     text = PyUnicode_DecodeUTF8(slice.size == 0 ? "" : slice.data,
-                                (Py_ssize_t)slice.size, "surrogatepass");
+                                (Py_ssize_t)slice.size, NULL);
     if (text == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
-        PyErr_Clear();
-        return kpy_raise_corrupt(state, "text");
+        return text_of_surrogates(state);
     }
     return text;
 }

@@ -744,7 +744,7 @@ static PyType_Slot dict_slots[] = {
 
 static PyType_Spec dict_spec = {
     .name = "kist.FSDict",
-    .basicsize = sizeof(kpy_coll),
+    .basicsize = sizeof(kpy_coll_solid),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_MAPPING,
     .slots = dict_slots,
 };

@@ -222,7 +222,7 @@ kpy_dict_fromkeys(PyObject *type, PyObject *const *args, Py_ssize_t count)
     }
     iterator = PyObject_GetIter(args[0]);
     if (iterator != NULL) {
-        dict = kpy_coll_temporal((PyTypeObject *)type);
+        dict = kpy_coll_temporal((PyTypeObject *)type, KPY_TYPE_DICT);
     }
     result = dict == NULL ? -1 : 0;
     while (result == 0 && (key = PyIter_Next(iterator)) != NULL) {

@@ -9,6 +9,7 @@ typedef struct dict_iter {
     PyObject *pair;  /* the last item handed out, made again if unused */
     Py_ssize_t left; /* not yet handed out */
     kpy_dict_part part;
+    bool changed; /* RuntimeError from now on */
 } dict_iter;
 
 /* --- scans
@@ -34,15 +35,21 @@ kpy_dict_scan_open(kpy_coll *dict, bool reverse)
 }
 
 static int
+changed_size(void)
+{
+    PyErr_SetString(PyExc_RuntimeError,
+                    "dictionary changed size during iteration");
+    return -1;
+}
+
+static int
 scan_failed(const kpy_coll *dict, kist_status status)
 {
     if (status == KIST_END) {
         return 0;
     }
     if (status == KIST_ERR_CHANGED) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        "dictionary changed size during iteration");
-        return -1;
+        return changed_size();
     }
     return kpy_raise_int(dict->state, status);
 }
@@ -174,6 +181,22 @@ pair_fill(dict_iter *iter, PyObject *pair, kist_slice name,
     return pair;
 }
 
+/*
+ * There is no item: the end (`found` 0), or an error is set.  A scan that has
+ * failed is at its end, but dict's iterator goes on failing.
+ */
+static PyObject *
+iter_stop(dict_iter *iter, int found)
+{
+    if (found == 0) {
+        (void)iter_clear((PyObject *)iter);
+    }
+    else {
+        iter->changed = PyErr_ExceptionMatches(PyExc_RuntimeError);
+    }
+    return NULL;
+}
+
 static PyObject *
 iter_next_pair(dict_iter *iter)
 {
@@ -191,10 +214,7 @@ iter_next_pair(dict_iter *iter)
         return pair_fill(iter, pair, name, &stored);
     }
     Py_DECREF(pair);
-    if (found == 0) {
-        (void)iter_clear((PyObject *)iter);
-    }
-    return NULL;
+    return iter_stop(iter, found);
 }
 
 static PyObject *
@@ -206,6 +226,10 @@ iter_next(PyObject *self)
     int found;
 
     if (iter->dict == NULL) {
+        return NULL;
+    }
+    if (iter->changed) {
+        (void)changed_size();
         return NULL;
     }
     if (iter->part == KPY_DICT_ITEMS) {
@@ -225,10 +249,7 @@ iter_next(PyObject *self)
             return kpy_object_of(iter->dict->state, &stored);
         }
     }
-    if (found == 0) {
-        (void)iter_clear(self);
-    }
-    return NULL;
+    return iter_stop(iter, found);
 }
 
 static PyObject *

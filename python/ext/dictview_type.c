@@ -154,7 +154,7 @@ set_with(PyObject *left, const char *name, PyObject *right)
     if (set == NULL) {
         return NULL;
     }
-    answer = PyObject_CallMethod(set, name, "O", right);
+    answer = PyObject_CallMethod(set, name, "(O)", right);
     if (answer == NULL) {
         Py_CLEAR(set);
     }

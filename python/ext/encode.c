@@ -73,9 +73,19 @@ text_value_take(PyObject *text, kpy_level *level, kist_type type,
     return result;
 }
 
+/* The plain int of a subclass, whose methods may be anything. */
+static PyObject *
+int_plain(PyObject *object)
+{
+    const unaryfunc plain =
+        (unaryfunc)(uintptr_t)PyType_GetSlot(&PyLong_Type, Py_nb_int);
+
+    return PyLong_CheckExact(object) ? Py_NewRef(object) : plain(object);
+}
+
 /* int.to_bytes(n, 'little', signed=True), cut to the least number of bytes. */
 static int
-bigint_value(kpy_state *state, PyObject *object, kpy_level *level,
+bigint_bytes(kpy_state *state, PyObject *object, kpy_level *level,
              kist_value *value)
 {
     PyObject *bits =
@@ -110,6 +120,21 @@ bigint_value(kpy_state *state, PyObject *object, kpy_level *level,
     Py_XDECREF(size);
     Py_XDECREF(names);
     Py_XDECREF(bits);
+    return result;
+}
+
+static int
+bigint_value(kpy_state *state, PyObject *object, kpy_level *level,
+             kist_value *value)
+{
+    PyObject *plain = int_plain(object);
+    int result;
+
+    if (plain == NULL) {
+        return -1;
+    }
+    result = bigint_bytes(state, plain, level, value);
+    Py_DECREF(plain);
     return result;
 }
 

@@ -1,6 +1,7 @@
 #include "errors.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define TEXT_SIZE 1024
 
@@ -34,8 +35,6 @@ static PyObject *
 class_of(kpy_state *state, kist_status status)
 {
     switch (status) {
-    case KIST_ERR_NOTFOUND:
-        return PyExc_KeyError;
     case KIST_ERR_RANGE:
         return PyExc_IndexError;
     case KIST_ERR_TYPE:
@@ -116,11 +115,19 @@ kpy_raise(kpy_state *state, kist_status status)
     if (status == KIST_ERR_NOMEM) {
         return PyErr_NoMemory();
     }
+    if (status == KIST_ERR_NOTFOUND) {
+        PyErr_SetString(PyExc_ValueError,
+                        "I/O operation on a collection that was dropped");
+        return NULL;
+    }
+    // Ordinary answers leave no detail: what is there is of another call.
     (void)kist_error_text(text, sizeof(text));
+    if (kist_last_error()->status != status || text[0] == '\0') {
+        (void)snprintf(text, sizeof(text), "%s", kist_status_name(status));
+    }
     class = class_of(state, status);
     if (class != NULL) {
-        PyErr_SetString(class,
-                        text[0] == '\0' ? kist_status_name(status) : text);
+        PyErr_SetString(class, text);
     }
     return NULL;
 }

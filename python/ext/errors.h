@@ -1,7 +1,9 @@
 /*
  * errors.h - one table from kist_status to Python's exceptions.
  *
- *   NOTFOUND  KeyError               RANGE     IndexError
+ *   NOTFOUND  ValueError: what the call was about was dropped; a missing key
+ *             or member is the caller's to raise
+ *   RANGE     IndexError
  *   TYPE      TypeError              KIND      TypeError
  *   OVERFLOW  OverflowError          INVALID   ValueError
  *   NOMEM     MemoryError            IO        OSError by errno, with path
@@ -25,8 +27,8 @@
 
 /*
  * Raises what `status` stands for, worded from kist_last_error().  Always
- * returns NULL.  NOTFOUND, RANGE and CHANGED are better raised by the caller,
- * who knows the key and the builtin's words.
+ * returns NULL.  A missing key, RANGE and CHANGED are better raised by the
+ * caller, who knows the key and the builtin's words.
  */
 PyObject *kpy_raise(kpy_state *state, kist_status status);
 

@@ -59,11 +59,11 @@ rows_of(kpy_coll *coll)
 
     while (rows != NULL && index < ROWS_MAX &&
            (item = PyIter_Next(iterator)) != NULL) {
-        PyObject *row = NULL;
+        // A subclass may have items() of its own.
+        const bool pair =
+            spread && PyTuple_Check(item) && PyTuple_GET_SIZE(item) == 2;
+        PyObject *row = row_of(coll->state, pair, item, index);
 
-        if (!spread || (PyTuple_Check(item) && PyTuple_GET_SIZE(item) == 2)) {
-            row = row_of(coll->state, spread, item, index);
-        }
         index++;
         Py_DECREF(item);
         PyUnicode_AppendAndDel(&rows, row);

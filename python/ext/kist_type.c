@@ -91,11 +91,14 @@ batch_exit(PyObject *self, PyObject *const *args, Py_ssize_t count)
         return count > 0 && args[0] != Py_None ? Py_NewRef(Py_False)
                                                : kpy_raise_closed();
     }
+    // INVALID: this thread is not the one that entered, which still may leave.
     if (count > 0 && args[0] != Py_None) {
         status = kist_batch_rollback(chest->kist);
+        batch->entered = status == KIST_ERR_INVALID;
         Py_RETURN_FALSE;
     }
     KPY_TURN(&turn, chest, status, kist_batch_commit(chest->kist));
+    batch->entered = status == KIST_ERR_INVALID;
     kpy_turn_done(&turn);
     if (status != KIST_OK) {
         return kpy_raise(batch->state, status);
@@ -281,10 +284,15 @@ kist_collections(PyObject *object, PyObject *unused)
         return NULL;
     }
     names = PyDict_New();
-    for (index = 0; names != NULL && self->chest != NULL; index++) {
+    for (index = 0; names != NULL; index++) {
         PyObject *name;
         PyObject *about;
 
+        // Making the objects may run the collector, and that anything.
+        if (!kist_open_or_raise(self)) {
+            Py_DECREF(names);
+            return NULL;
+        }
         status = kist_coll_at(self->chest->kist, index, &info);
         if (status != KIST_OK) {
             break;
@@ -366,7 +374,18 @@ kist_destroy_method(PyObject *object, PyObject *unused)
     kist_object *self = (kist_object *)object;
 
     (void)unused;
-    if (!kist_open_or_raise(self) || kpy_chest_destroy(self->chest) < 0) {
+    if (!kist_open_or_raise(self)) {
+        return NULL;
+    }
+    if (self->chest->options.read_only) {
+        PyObject *class = kpy_lazy(self->state, KPY_LAZY_UNSUPPORTED);
+
+        if (class != NULL) {
+            PyErr_SetString(class, "the kist is open read-only");
+        }
+        return NULL;
+    }
+    if (kpy_chest_destroy(self->chest) < 0) {
         return NULL;
     }
     (void)kist_release(self);

@@ -2,12 +2,19 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "collbase.h"
 
-#define SUFFIX           ".kist"
-#define TEMPORAL_RESERVE ((uint64_t)1 << 30)
+#define SUFFIX ".kist"
+
+/*
+ * Address space for a mapped file to grow in.  The library's 64 GiB are for
+ * the first MANY_OPEN kists of a process: thousands would not find room.
+ */
+#define MANY_OPEN   32
+#define RESERVE_FEW ((uint64_t)1 << 30) /* and for temporal ones */
 
 /* --- paths -----------------------------------------------------------------
  */
@@ -86,18 +93,62 @@ path_make(PyObject *object)
     return path;
 }
 
-/* What access() says of the log; the handle of a deleted one is a ghost. */
-static int
-log_access(const char *path, int mode)
+/* The path of the log; false if it is too long. */
+static bool
+log_path(const char *path, char log[PATH_MAX])
 {
-    char log[PATH_MAX];
-    const size_t size = strlen(path);
-
-    if (size + sizeof(SUFFIX) > sizeof(log)) {
-        return -1;
+    if (strlen(path) + sizeof(SUFFIX) > PATH_MAX) {
+        return false;
     }
     (void)stpcpy(stpcpy(log, path), SUFFIX);
-    return access(log, mode);
+    return true;
+}
+
+/* True if the log is there and may not be written to. */
+static bool
+log_is_read_only(const char *path)
+{
+    char log[PATH_MAX];
+
+    return log_path(path, log) && eaccess(log, F_OK) == 0 &&
+           eaccess(log, W_OK) != 0;
+}
+
+/* Notes which file the log is, at which generation. */
+static bool
+chest_note(kpy_chest *chest, const struct stat *log)
+{
+    kist_metrics metrics;
+
+    if (kist_metrics_get(chest->kist, &metrics) != KIST_OK) {
+        return false;
+    }
+    chest->device = log->st_dev;
+    chest->inode = log->st_ino;
+    chest->generation = metrics.generation;
+    return true;
+}
+
+/* False if the files of the open chest are not those of its path any more. */
+static bool
+chest_is_there(kpy_chest *chest)
+{
+    const uint64_t generation = chest->generation;
+    char log[PATH_MAX];
+    struct stat now;
+
+    if (chest->ghost || !log_path(chest->path, log) || stat(log, &now) != 0) {
+        chest->ghost = true;
+        return false;
+    }
+    if (now.st_dev == chest->device && now.st_ino == chest->inode) {
+        return true;
+    }
+    if (!chest_note(chest, &now)) {
+        return false;
+    }
+    chest->ghost = chest->generation == generation;
+    return !chest->ghost;
 }
 
 /* --- the chests that are open
@@ -119,12 +170,23 @@ chest_find(kpy_state *state, const char *path, const kist_options *options)
     for (chest = state->chests; chest != NULL; chest = chest->next) {
         if (chest->kist != NULL && !chest->closing && chest->pid == getpid() &&
             strcmp(chest->path, path) == 0 &&
-            options_equal(&chest->options, options) &&
-            log_access(path, F_OK) == 0) {
+            options_equal(&chest->options, options) && chest_is_there(chest)) {
             return kpy_chest_retain(chest);
         }
     }
     return NULL;
+}
+
+static size_t
+chests_count(const kpy_state *state)
+{
+    const kpy_chest *chest;
+    size_t count = 0;
+
+    for (chest = state->chests; chest != NULL; chest = chest->next) {
+        count++;
+    }
+    return count;
 }
 
 static void
@@ -168,6 +230,17 @@ chest_open(kpy_chest *chest)
     return status;
 }
 
+/* What is to be known of a chest that others are about to find. */
+static void
+chest_begin(kpy_chest *chest)
+{
+    char log[PATH_MAX];
+    struct stat now;
+
+    chest->ghost = !log_path(chest->path, log) || stat(log, &now) != 0 ||
+                   !chest_note(chest, &now);
+}
+
 static kpy_chest *
 chest_new(kpy_state *state, const kpy_options *options, char *path)
 {
@@ -186,10 +259,13 @@ chest_new(kpy_state *state, const kpy_options *options, char *path)
     chest->temporal = options->base_path == NULL;
     if (chest->temporal) {
         chest->options.must_create = true;
-        chest->options.map_reserve = TEMPORAL_RESERVE;
+        chest->options.map_reserve = RESERVE_FEW;
     }
-    else if (log_access(path, F_OK) == 0 && log_access(path, W_OK) != 0) {
+    else if (log_is_read_only(path)) {
         chest->options.read_only = true; // row 72: mode bits say so, too
+    }
+    if (chests_count(state) >= MANY_OPEN) {
+        chest->options.map_reserve = RESERVE_FEW;
     }
     // What may sync or compact in the middle of a write may wait.
     chest->slow = chest->options.durability == KIST_SYNC ||
@@ -227,6 +303,7 @@ kpy_chest_acquire(kpy_state *state, const kpy_options *options)
     // Another thread may have opened the same while the GIL was gone.
     other = chest_find(state, path, &chest->options);
     if (other == NULL) {
+        chest_begin(chest);
         chest->next = state->chests;
         state->chests = chest;
         return kpy_chest_retain(chest);
@@ -337,12 +414,15 @@ kpy_chest_destroy(kpy_chest *chest)
     kpy_chest *twin;
     kist_status status;
 
+    // Closing lets the GIL go: others may let go of the chest meanwhile.
+    (void)kpy_chest_retain(chest);
     while ((twin = chest_twin(chest)) != NULL) {
         chest_unlink(twin);
         (void)chest_shut(twin);
     }
     chest->doomed = true;
     status = chest_shut(chest);
+    (void)kpy_chest_release(chest);
     return status == KIST_OK ? 0 : kpy_raise_int(state, status);
 }
 
@@ -354,7 +434,9 @@ chests_warn(kpy_state *state)
     kpy_coll *coll;
 
     while (chest != NULL) {
-        for (coll = chest->colls; coll != NULL && !coll->warns;) {
+        // One that is just being freed has no reference left to take.
+        for (coll = chest->colls;
+             coll != NULL && (!coll->warns || Py_REFCNT(coll) == 0);) {
             coll = coll->next;
         }
         if (coll == NULL) {

@@ -18,6 +18,11 @@
  *          the GIL and has seen coll->handle set can lose a view under his
  *          hands: closing begins under the GIL.
  *
+ * Sharing a chest by its path must not lead to files that were removed: their
+ * handle still works, as that of an open file does, but nobody else will ever
+ * see what it writes.  So the log of that path must have the inode it had, or
+ * the kist have been compacted since, which makes a new one.
+ *
  * INVARIANTS
  *  (1) kist is NULL exactly if the chest is closed; then colls is empty and
  *      every collection object that was in it has handle NULL.
@@ -54,11 +59,15 @@ typedef struct kpy_chest {
     char *path;           /* absolute, without .kist; owned */
     kist_options options; /* as opened */
     uint64_t lock_timeout_ms;
-    pid_t pid;     /* who opened it */
+    pid_t pid;    /* who opened it */
+    dev_t device; /* of the log, when generation was last looked at */
+    ino_t inode;
+    uint64_t generation;
     bool temporal; /* remove the files when closing */
     bool slow;     /* every write lets the GIL go at once */
     bool closing;  /* closed as soon as busy is 0 */
     bool doomed;   /* destroy the files then */
+    bool ghost;    /* the files are gone, or others have taken their place */
     size_t users;
     size_t busy;
     struct kpy_coll *colls; /* the open ones, doubly linked */

@@ -664,7 +664,7 @@ static PyType_Slot list_slots[] = {
 
 static PyType_Spec list_spec = {
     .name = "kist._core.FSList",
-    .basicsize = sizeof(kpy_coll),
+    .basicsize = sizeof(kpy_coll_solid),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_SEQUENCE,
     .slots = list_slots};
 

@@ -29,12 +29,13 @@ kpy_load_fini(kpy_load *load)
 static int
 add(kpy_coll *list, kpy_load *load, PyObject *item)
 {
-    if (kpy_haul_add(list->state, list->klass, &load->haul, NULL, item) < 0) {
-        return -1;
-    }
+    const int result =
+        kpy_haul_add(list->state, list->klass, &load->haul, NULL, item);
+
+    // Also if it has failed: the values may have moved before that.
     load->values = load->haul.values;
     load->count = load->haul.count;
-    return 0;
+    return result;
 }
 
 /*

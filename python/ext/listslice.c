@@ -351,6 +351,7 @@ int
 kpy_list_multiply(kpy_coll *list, Py_ssize_t times)
 {
     kpy_chest *chest = list->chest;
+    kist_list *handle = list->handle.list;
     kpy_turn turn = {0};
     Py_ssize_t count;
     kist_status status;
@@ -360,7 +361,7 @@ kpy_list_multiply(kpy_coll *list, Py_ssize_t times)
         return -1;
     }
     if (times <= 0) {
-        KPY_TURN(&turn, chest, status, kist_list_clear(list->handle.list));
+        KPY_TURN(&turn, chest, status, kist_list_clear(handle));
         kpy_turn_done(&turn);
         return status == KIST_OK ? 0 : kpy_raise_int(list->state, status);
     }

@@ -1,8 +1,8 @@
 #include "module.h"
 
-#include "kpychest.h"
 #include "collbase.h"
 #include "errors.h"
+#include "kpychest.h"
 
 /* Where each kpy_lazy_id is found; the order is the enumeration's. */
 static const struct {
@@ -81,13 +81,16 @@ kpy_lazy(kpy_state *state, kpy_lazy_id id)
     if (found != NULL && id == KPY_LAZY_JSON_ENCODE) {
         Py_SETREF(found, json_encode_of(found));
     }
+    if (found == NULL) {
+        return NULL;
+    }
     // The import ran Python code: another thread may have been here first,
     // and what it found may be in use.
     if (state->lazy[id] == NULL) {
         state->lazy[id] = found;
     }
     else {
-        Py_XDECREF(found);
+        Py_DECREF(found);
     }
     return state->lazy[id];
 }

@@ -63,14 +63,24 @@ scan_test(const scan_object *scan, PyObject *item)
     return is_true;
 }
 
+/* The next item, or NULL.  Making it may come back here and end the scan. */
+static PyObject *
+scan_take(const scan_object *scan)
+{
+    PyObject *iterator = Py_XNewRef(scan->iterator);
+    PyObject *item = iterator == NULL ? NULL : PyIter_Next(iterator);
+
+    Py_XDECREF(iterator);
+    return item;
+}
+
 static PyObject *
 scan_next(PyObject *self)
 {
     scan_object *scan = (scan_object *)self;
     PyObject *item;
 
-    while (scan->iterator != NULL &&
-           (item = PyIter_Next(scan->iterator)) != NULL) {
+    while ((item = scan_take(scan)) != NULL) {
         const int is_true = scan_test(scan, item);
 
         if (is_true > 0) {

@@ -453,7 +453,7 @@ static PyType_Slot set_slots[] = {
 
 static PyType_Spec set_spec = {
     .name = "kist.FSSet",
-    .basicsize = sizeof(kpy_coll),
+    .basicsize = sizeof(kpy_coll_solid),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .slots = set_slots,
 };

@@ -42,6 +42,8 @@ from typing import (
     type_check_only,
 )
 
+from typing_extensions import disjoint_base
+
 _T = TypeVar("_T")
 _S = TypeVar("_S")
 _K = TypeVar("_K")
@@ -150,6 +152,7 @@ class Batch:
 
 # --- FSDict ----------------------------------------------------------------
 
+@disjoint_base
 class FSDict(_Collection, MutableMapping[_K, _V]):
     @overload
     def __init__(
@@ -308,6 +311,7 @@ class FSDict_items(ItemsView[_K, _V]):
 
 # --- FSSet -------------------------------------------------------------------
 
+@disjoint_base
 class FSSet(_Collection, MutableSet[_T]):
     @overload
     def __init__(
@@ -417,6 +421,7 @@ class FSSet(_Collection, MutableSet[_T]):
 
 # --- FSList ------------------------------------------------------------------
 
+@disjoint_base
 class FSList(_Collection, MutableSequence[_T]):
     @overload
     def __init__(

@@ -86,6 +86,24 @@ def outcome(call: Callable[[], Any]) -> tuple[Any, ...]:
         return ("error", type(error), error.args)
 
 
+def agree(ours: Any, model: Any, call: Any) -> None:
+    """`call` comes to the same on both: value and type, or exception."""
+    mine, theirs = outcome(lambda: call(ours)), outcome(lambda: call(model))
+    if mine[0] == "value" and mine[1] is ours:
+        mine = ("value", "itself")
+    if theirs[0] == "value" and theirs[1] is model:
+        theirs = ("value", "itself")
+    assert same(mine, theirs), (mine, theirs)
+
+
+def alike(ours: Any, model: list[Any]) -> None:
+    """Both hold the same, whichever way they are read."""
+    assert len(ours) == len(model)
+    assert same(list(ours), model)
+    assert same(ours[:], model)
+    assert same(list(reversed(ours)), model[::-1])
+
+
 def run_python(
     code: str, *args: str, dev: bool = False
 ) -> subprocess.CompletedProcess[str]:
@@ -168,6 +186,22 @@ def fsset() -> Iterator[Callable[..., Any]]:
     yield make
     for s in made:
         s.close()
+
+
+@pytest.fixture
+def fslist() -> Iterator[Any]:
+    """Makes temporal lists with given items, closed after the test."""
+    made: list[Any] = []
+
+    def make(items: Any = (), **options: Any) -> Any:
+        l = kist.FSList(**options)
+        made.append(l)
+        l.extend(items)
+        return l
+
+    yield make
+    for l in made:
+        l.close()
 
 
 # --- strategies ---------------------------------------------------------
