@@ -10,7 +10,7 @@ if [ "${1:-}" = --check ]; then
     mode="--dry-run --Werror"
 fi
 # shellcheck disable=SC2086
-find include src cli examples tests bench demo -name '*.[ch]' \
+find include src cli examples tests bench demo python -name '*.[ch]' \
     ! -path 'tests/rigs/src/*' ! -path 'tests/rigs/selftest/*' \
     ! -path 'tests/style/*' -print0 2>/dev/null |
     xargs -0 -r "$tool" $mode
