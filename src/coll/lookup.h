@@ -25,6 +25,7 @@
 #include "codec/klass.h"
 #include "codec/scalar.h"
 #include "coll/keyed.h"
+#include "coll/ways.h"
 #include "index/hashidx.h"
 #include "index/ordertree.h"
 #include "index/slots.h"
@@ -145,7 +146,7 @@ ki_keyed_find(const ki_gen *gen, const ki_tx *own, uint64_t header,
     return ki_keyed_find_slowly(gen, own, header, key, checked, found);
 }
 
-/* Answers of ki_lookup_shortly() besides KIST_OK and KIST_ERR_NOTFOUND. */
+/* Answers of ki_lookup_inside() besides KIST_OK and KIST_ERR_NOTFOUND. */
 #define KI_UNSURE KI_AGAIN
 
 /*
@@ -302,8 +303,9 @@ ki_enter_shortly(const kist *k, const ki_gen *gen)
     return false;
 }
 
+/* kist_dict_get() and, with a NULL `value`, kist_dict_contains(). */
 KIST_NODISCARD KI_ALWAYS_INLINE kist_status
-ki_lookup_shortly(ki_coll *c, kist_slice key, kist_value *value)
+ki_lookup(ki_coll *c, kist_slice key, kist_value *value)
 {
     const ki_gen *gen = atomic_load_explicit(&c->k->gen, memory_order_acquire);
     kist_status status = KI_UNSURE;
@@ -312,11 +314,13 @@ ki_lookup_shortly(ki_coll *c, kist_slice key, kist_value *value)
         status = ki_lookup_inside(gen, c, key, value);
         ki_inflight_leave();
     }
-    return status;
+    return KI_LIKELY(status != KI_UNSURE) ? status
+                                          : ki_keyed_get_slowly(c, key, value);
 }
 
+/* kist_list_get(). */
 KIST_NODISCARD KI_ALWAYS_INLINE kist_status
-ki_item_shortly(ki_coll *c, uint64_t index, kist_value *value)
+ki_item(ki_coll *c, uint64_t index, kist_value *value)
 {
     const ki_gen *gen = atomic_load_explicit(&c->k->gen, memory_order_acquire);
     kist_status status = KI_UNSURE;
@@ -325,7 +329,9 @@ ki_item_shortly(ki_coll *c, uint64_t index, kist_value *value)
         status = ki_item_inside(gen, c, index, value);
         ki_inflight_leave();
     }
-    return status;
+    return KI_LIKELY(status != KI_UNSURE)
+               ? status
+               : ki_list_get_slowly(c, index, value);
 }
 
 #endif /* KI_COLL_LOOKUP_H */

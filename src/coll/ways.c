@@ -6,29 +6,19 @@
 static kist_status
 get(ki_coll *c, kist_slice key, kist_value *value)
 {
-    const kist_status status = ki_lookup_shortly(c, key, value);
-
-    return KI_LIKELY(status != KI_UNSURE) ? status
-                                          : ki_keyed_get_slowly(c, key, value);
+    return ki_lookup(c, key, value);
 }
 
 static kist_status
 contains(ki_coll *c, kist_slice key)
 {
-    const kist_status status = ki_lookup_shortly(c, key, NULL);
-
-    return KI_LIKELY(status != KI_UNSURE) ? status
-                                          : ki_keyed_get_slowly(c, key, NULL);
+    return ki_lookup(c, key, NULL);
 }
 
 static kist_status
 item(ki_coll *c, uint64_t index, kist_value *value)
 {
-    const kist_status status = ki_item_shortly(c, index, value);
-
-    return KI_LIKELY(status != KI_UNSURE)
-               ? status
-               : ki_list_get_slowly(c, index, value);
+    return ki_item(c, index, value);
 }
 
 const ki_ways ki_ways_plain = {get, contains, item};
