@@ -22,10 +22,6 @@
 #include "base/fail.h"
 #include "os/io.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 // Linux 5.14
-#endif
-
 #define WATCHED_MAX 4096
 
 /* After so many faults, the rest of a map is replaced at once: each page
@@ -361,21 +357,4 @@ ki_mapping_fini(ki_mapping *mapping)
     remove_watch(mapping->slot);
     (void)ki_io->unmap(mapping->base, mapping->reserved);
     *mapping = (ki_mapping){.slot = -1};
-}
-
-void
-ki_mapping_prefault(ki_mapping *mapping, uint64_t offset, size_t size)
-{
-    const size_t lead = (size_t)offset & (page_size - 1);
-
-    if (offset >= mapping->reserved) {
-        return;
-    }
-    if (size > mapping->reserved - (size_t)offset) {
-        size = mapping->reserved - (size_t)offset;
-    }
-    if (size > 0) {
-        (void)ki_io->advise(mapping->base + ((size_t)offset - lead),
-                            size + lead, MADV_POPULATE_WRITE);
-    }
 }

@@ -67,9 +67,6 @@ KIST_NODISCARD kist_status ki_mapping_init_row(ki_mapping *mapping, int fd,
 /* Unmaps.  Zeroed objects and NULL are fine. */
 void ki_mapping_fini(ki_mapping *mapping);
 
-/* Asks the kernel to fault `size` writable bytes at `offset` in, if it can. */
-void ki_mapping_prefault(ki_mapping *mapping, uint64_t offset, size_t size);
-
 /* True once the file was found to end under the map. */
 static inline bool
 ki_mapping_is_cut(const ki_mapping *mapping)

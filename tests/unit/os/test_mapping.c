@@ -309,9 +309,6 @@ test_growth(void **state)
     assert_int_equal(load(&reading, FILE_SIZE - 1), 'k');
     assert_int_equal(ki_file_allocate(fd, path, FILE_SIZE, 16 * PAGE),
                      KIST_OK);
-    ki_mapping_prefault(&writing, FILE_SIZE + 100, 3 * PAGE);
-    ki_mapping_prefault(&writing, RESERVE - 1, 2 * PAGE);
-    ki_mapping_prefault(&writing, RESERVE, 1);
     store(&writing, FILE_SIZE + 5000, 'n');
     assert_int_equal(load(&reading, FILE_SIZE + 5000), 'n');
     assert_int_equal(ki_file_read_at(fd, path, FILE_SIZE + 5000, &byte, 1),
