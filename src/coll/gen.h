@@ -58,7 +58,6 @@ typedef struct ki_gen {
     bool rebuilt;
     uint64_t recovered_records;
     uint64_t torn_bytes;
-    uint32_t damaged;  /* private index: the log cannot be followed */
     uint64_t followed; /* private index: the last record applied by itself */
     uint64_t followed_word;    /* and its first word, by which it is known */
     pthread_mutex_t following; /* private index: one thread catches up */
