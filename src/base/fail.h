@@ -24,4 +24,12 @@
 kist_status ki_fail(kist_status status, const char *path, uint64_t offset,
                     const char *what, const char *file, int line);
 
+/* The same for a limit: kist_error.asked and .available. */
+#define KI_FAIL_LIMIT(status, asked, available, what)                         \
+    ki_fail_limit((status), (asked), (available), (what), __FILE__, __LINE__)
+
+kist_status ki_fail_limit(kist_status status, uint64_t asked,
+                          uint64_t available, const char *what,
+                          const char *file, int line);
+
 #endif /* KI_BASE_FAIL_H */

@@ -17,7 +17,7 @@
 #include "base/alloc.h"
 #include "base/fail.h"
 
-#define STATUS_COUNT ((size_t)KIST_ERR_CHANGED + 1)
+#define STATUS_COUNT ((size_t)KIST_ERR_UNSUPPORTED + 1)
 
 static const struct {
     const char *name;
@@ -45,6 +45,12 @@ static const struct {
     [KIST_ERR_EXISTS] = {"KIST_ERR_EXISTS", "exists already"},
     [KIST_ERR_BUSY] = {"KIST_ERR_BUSY", "busy"},
     [KIST_ERR_CHANGED] = {"KIST_ERR_CHANGED", "changed during the scan"},
+    [KIST_ERR_QUOTA] = {"KIST_ERR_QUOTA", "quota exceeded"},
+    [KIST_ERR_NODES] = {"KIST_ERR_NODES", "node limit exceeded"},
+    [KIST_ERR_ISDIR] = {"KIST_ERR_ISDIR", "is a directory"},
+    [KIST_ERR_NOTDIR] = {"KIST_ERR_NOTDIR", "is not a directory"},
+    [KIST_ERR_NOPARENT] = {"KIST_ERR_NOPARENT", "parent directory missing"},
+    [KIST_ERR_UNSUPPORTED] = {"KIST_ERR_UNSUPPORTED", "not supported"},
 };
 
 #define BARE(number)                                                          \
@@ -52,14 +58,20 @@ static const struct {
         .status = (number), .offset = KI_NO_OFFSET, .what = "", .file = ""}
 
 static const kist_error bare[STATUS_COUNT] = {
-    BARE(KIST_OK),           BARE(KIST_END),         BARE(KIST_ERR_NOTFOUND),
-    BARE(KIST_ERR_RANGE),    BARE(KIST_ERR_TYPE),    BARE(KIST_ERR_OVERFLOW),
-    BARE(KIST_ERR_KIND),     BARE(KIST_ERR_INVALID), BARE(KIST_ERR_TOOBIG),
-    BARE(KIST_ERR_NOMEM),    BARE(KIST_ERR_IO),      BARE(KIST_ERR_READONLY),
-    BARE(KIST_ERR_LOCKED),   BARE(KIST_ERR_CLOSED),  BARE(KIST_ERR_FORKED),
-    BARE(KIST_ERR_POISONED), BARE(KIST_ERR_CORRUPT), BARE(KIST_ERR_NOTKIST),
-    BARE(KIST_ERR_NEWER),    BARE(KIST_ERR_EXISTS),  BARE(KIST_ERR_BUSY),
-    BARE(KIST_ERR_CHANGED),
+    BARE(KIST_OK),           BARE(KIST_END),
+    BARE(KIST_ERR_NOTFOUND), BARE(KIST_ERR_RANGE),
+    BARE(KIST_ERR_TYPE),     BARE(KIST_ERR_OVERFLOW),
+    BARE(KIST_ERR_KIND),     BARE(KIST_ERR_INVALID),
+    BARE(KIST_ERR_TOOBIG),   BARE(KIST_ERR_NOMEM),
+    BARE(KIST_ERR_IO),       BARE(KIST_ERR_READONLY),
+    BARE(KIST_ERR_LOCKED),   BARE(KIST_ERR_CLOSED),
+    BARE(KIST_ERR_FORKED),   BARE(KIST_ERR_POISONED),
+    BARE(KIST_ERR_CORRUPT),  BARE(KIST_ERR_NOTKIST),
+    BARE(KIST_ERR_NEWER),    BARE(KIST_ERR_EXISTS),
+    BARE(KIST_ERR_BUSY),     BARE(KIST_ERR_CHANGED),
+    BARE(KIST_ERR_QUOTA),    BARE(KIST_ERR_NODES),
+    BARE(KIST_ERR_ISDIR),    BARE(KIST_ERR_NOTDIR),
+    BARE(KIST_ERR_NOPARENT), BARE(KIST_ERR_UNSUPPORTED),
 };
 
 static _Thread_local const kist_error *last_error; // the answer; NULL: none
@@ -134,9 +146,23 @@ ki_fail(kist_status status, const char *path, uint64_t offset,
         detail->what = what == NULL ? "" : what;
         detail->file = file;
         detail->line = line;
+        detail->asked = 0;
+        detail->available = 0;
         last_error = detail;
     }
     errno = sys_errno;
+    return status;
+}
+
+kist_status
+ki_fail_limit(kist_status status, uint64_t asked, uint64_t available,
+              const char *what, const char *file, int line)
+{
+    (void)ki_fail(status, NULL, KI_NO_OFFSET, what, file, line);
+    if (own_error != NULL && last_error == own_error) {
+        own_error->asked = asked;
+        own_error->available = available;
+    }
     return status;
 }
 
