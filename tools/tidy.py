@@ -26,6 +26,7 @@ LAYERS = {
     "index": {"base", "os", "index"},
     "codec": {"base", "codec"},
     "coll": {"base", "os", "log", "index", "codec", "coll"},
+    "memfs": {"base", "os", "memfs"},
 }
 
 C_HEADERS = {

@@ -10,6 +10,8 @@
 #include "kist/dict.h"
 #include "kist/handle.h"
 #include "kist/list.h"
+#include "kist/memfs.h"
+#include "kist/memtext.h"
 #include "kist/metrics.h"
 #include "kist/options.h"
 #include "kist/pack.h"

@@ -83,8 +83,9 @@ typedef struct kist_memfs_options {
     kist_memfs_storage storage;  /* AUTO */
     int64_t lock_timeout_ms;     /* 30 s; KIST_WAIT_FOREVER */
     kist_memfs_guard guard;      /* NONE */
-    bool guard_refuses;          /* too little memory is KIST_ERR_NOMEM, not
-                                    only told to `warn` */
+    bool guard_refuses;          /* too little memory is KIST_ERR_NOMEM with
+                                    the text in kist_error.path, not only
+                                    told to `warn` */
     uint64_t guard_interval_ms;  /* memory is looked at this often; 1 s */
     /*
      * Called in a thread that is inside a call, with no lock held.  `now_ns`
@@ -107,10 +108,10 @@ void kist_memfs_options_init(kist_memfs_options *options);
 KIST_NODISCARD kist_status kist_memfs_new(const kist_memfs_options *options,
                                           kist_memfs **fs);
 
-/* Lets go of it.  Open files and loans live on, and so does what they need. */
+/* Lets go of it.  Open files, walks and loans live on, with what they need. */
 void kist_memfs_free(kist_memfs *fs);
 
-/* --- loans: bytes of a file, without a copy --------------------------------
+/* --- loans: bytes of a file, without a copy ---------------------------------
  *
  * A loan is what a file held at one moment; later writes do not change it.
  * It is given back with kist_loan_return(), also after the file is gone.
@@ -121,8 +122,9 @@ typedef struct kist_loan {
     const void *data;
     /* The context of lent bytes if the loan is all of them, else NULL. */
     void *context;
-    void *pieces; /* private */
-    uint64_t skip, count;
+    void *pieces; /* these three are private */
+    uint64_t filled;
+    uint64_t count;
 } kist_loan;
 
 /* Copies all of the loan's bytes to `data`, which has room for them. */
@@ -131,8 +133,7 @@ void kist_loan_copy(const kist_loan *loan, void *data);
 /* Gives it back and zeroes it.  A zeroed loan is fine. */
 void kist_loan_return(kist_loan *loan);
 
-/* --- open files
- * ------------------------------------------------------------*/
+/* --- open files ---------------------------------------------------------- */
 
 /* Python's modes: rb, wb, ab, r+b, xb. */
 typedef enum kist_memfs_mode {
@@ -150,7 +151,7 @@ typedef struct kist_memfs_open_options {
 
 /*
  * Opens `path`; NULL options wait for the default time and preallocate
- * nothing.  Answers, in this order: INVALID (path, or preallocate with rb),
+ * nothing.  Answers, in this order: INVALID,
  * ISDIR, NOTFOUND (rb, r+b), EXISTS (xb), NOPARENT, NODES, LOCKED, and for
  * preallocate what kist_memfile_truncate() answers; NOMEM.
  */
@@ -239,7 +240,7 @@ void kist_memfile_close(kist_memfile *file);
 /* Closes it and gives its memory back.  NULL is fine. */
 void kist_memfile_free(kist_memfile *file);
 
-/* --- the tree --------------------------------------------------------------
+/* --- the tree ---------------------------------------------------------------
  *
  * All of these answer INVALID for a path that leaves the root.  A file where
  * a directory is needed on the way is NOTFOUND.
@@ -280,7 +281,8 @@ KIST_NODISCARD kist_status kist_memfs_stat_path(kist_memfs *fs,
 void kist_memfs_stats_get(kist_memfs *fs, kist_memfs_stats *stats);
 
 /* With all missing parents, or none of them.  EXISTS (a directory with
- * exist_ok is fine; a file never is), NODES, NOMEM. */
+ * exist_ok is fine; a file never is; kist_error.path is the name of a file met
+ * where a directory is needed), NODES, NOMEM. */
 KIST_NODISCARD kist_status kist_memfs_mkdir(kist_memfs *fs, kist_slice path,
                                             bool exist_ok);
 
@@ -312,8 +314,7 @@ KIST_NODISCARD kist_status kist_memfs_copy_tree(kist_memfs *fs,
                                                 kist_slice from,
                                                 kist_slice to);
 
-/* --- listings
- * --------------------------------------------------------------*/
+/* --- listings ------------------------------------------------------------ */
 
 /* Names or paths, in one block of memory.  The first `dirs` of them are
  * directories where a function says so. */
@@ -364,8 +365,7 @@ KIST_NODISCARD kist_status kist_memfs_walk_next(
 /* NULL is fine.  May come after the file system was let go. */
 void kist_memfs_walk_close(kist_memfs_walk *walk);
 
-/* --- in and out
- * ------------------------------------------------------------*/
+/* --- in and out ---------------------------------------------------------- */
 
 /* All of a file.  Waits for its writer, the default time.  NOTFOUND, ISDIR,
  * LOCKED, NOMEM. */
@@ -391,14 +391,12 @@ typedef struct kist_memfs_bundle {
     kist_memfs_item *items;
 } kist_memfs_bundle;
 
-/* The files at and below `prefix`, depth first in the order in which they
- * came; nothing if it is missing.  `dirty`: only those with generation > 0. */
-KIST_NODISCARD kist_status kist_memfs_files(kist_memfs *fs, kist_slice prefix,
-                                            bool dirty,
-                                            kist_memfs_names **paths);
-
-/* The same with their contents, all as of one moment.  Waits for writers, the
- * default time in all.  LOCKED, NOMEM. */
+/*
+ * The files at and below `prefix` with their contents, depth first in the
+ * order in which they came, all as of one moment; nothing if it is missing.
+ * `dirty`: only those with generation > 0.  Waits for writers, the default
+ * time in all.  LOCKED, NOMEM.
+ */
 KIST_NODISCARD kist_status kist_memfs_export_tree(kist_memfs *fs,
                                                   kist_slice prefix,
                                                   bool dirty,
@@ -408,10 +406,33 @@ KIST_NODISCARD kist_status kist_memfs_export_tree(kist_memfs *fs,
 void kist_memfs_bundle_free(kist_memfs_bundle *bundle);
 
 /*
+ * The same one after the other: which files there are is as of the opening,
+ * what each holds as of its turn.  One that was removed meanwhile is left
+ * out, one that was renamed comes with its old path.
+ */
+typedef struct kist_memfs_stream kist_memfs_stream;
+
+KIST_NODISCARD kist_status kist_memfs_stream_open(kist_memfs *fs,
+                                                  kist_slice prefix,
+                                                  bool dirty,
+                                                  kist_memfs_stream **stream);
+
+/* The next file; *path is good until the next call, the loan is the caller's.
+ * Waits for its writer.  KIST_END; LOCKED, NOMEM: the next call goes on behind
+ * it. */
+KIST_NODISCARD kist_status kist_memfs_stream_next(kist_memfs_stream *stream,
+                                                  kist_slice *path,
+                                                  kist_loan *loan);
+
+/* NULL is fine.  May come after the file system was let go. */
+void kist_memfs_stream_close(kist_memfs_stream *stream);
+
+/*
  * Makes or replaces all of these files, with their parents, or none.  The last
  * of two items for one path counts.  Lent items are the library's if it
  * answers OK, else all stay the caller's.  ISDIR (the path is a directory or
- * the root), NOTDIR (a parent is a file), LOCKED (open), QUOTA, NODES, NOMEM.
+ * the root), EXISTS (a parent is a file: kist_error.path is its name), LOCKED
+ * (open), QUOTA, NODES, NOMEM.
  */
 KIST_NODISCARD kist_status kist_memfs_import(kist_memfs *fs,
                                              const kist_memfs_item *items,

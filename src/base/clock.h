@@ -1,5 +1,5 @@
 /*
- * clock.h - time that only moves forward.
+ * clock.h - time that only moves forward, and the time of day.
  *
  * Layer    base.
  */
@@ -10,5 +10,8 @@
 
 /* Nanoseconds of CLOCK_MONOTONIC. */
 uint64_t ki_clock_ns(void);
+
+/* Nanoseconds since 1970 of CLOCK_REALTIME, which may be set back. */
+int64_t ki_clock_wall_ns(void);
 
 #endif /* KI_BASE_CLOCK_H */

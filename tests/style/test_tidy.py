@@ -97,6 +97,17 @@ BAD = {
         "src/base/bad.c", '#include "os/io.h"\n', 1, "may include base"),
     "log includes index": (
         "src/log/bad.c", '\n#include "index/slots.h"\n', 2, "src/log may"),
+    "memfs includes its sibling": (
+        "src/memfs/bad.c", '#include "coll/chest.h"\n', 1,
+        "src/memfs may include base, memfs, os; not"),
+    "memfs includes codec": (
+        "src/memfs/bad.c", '#include "codec/utf8.h"\n', 1,
+        "src/memfs may"),
+    "coll includes memfs": (
+        "src/coll/bad.c", '#include "memfs/quota.h"\n', 1, "src/coll may"),
+    "unit test of memfs includes log": (
+        "tests/unit/memfs/test_bad.c", '#include "log/reclog.h"\n', 1,
+        "may include"),
     "include without layer": (
         "src/log/bad.c", '#include "record.h"\n', 1, "name the layer"),
     "umbrella in the library": (

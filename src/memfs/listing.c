@@ -1,0 +1,129 @@
+#include "memfs/listing.h"
+
+#include "base/alloc.h"
+#include "base/fail.h"
+#include "memfs/tree.h"
+
+kist_status
+ki_listing_add(ki_listing *listing, kist_slice name)
+{
+    kist_status status = kist_buf_append(&listing->text, name.data, name.size);
+
+    if (status == KIST_OK) {
+        status = kist_buf_append(&listing->ends, &listing->text.size,
+                                 sizeof(listing->text.size));
+    }
+    listing->count += status == KIST_OK;
+    return status;
+}
+
+void
+ki_listing_fini(ki_listing *listing)
+{
+    kist_buf_fini(&listing->text);
+    kist_buf_fini(&listing->ends);
+    *listing = (ki_listing){0};
+}
+
+kist_status
+ki_listing_take(ki_listing *listing, size_t dirs, kist_memfs_names **names)
+{
+    const size_t head =
+        sizeof(**names) + listing->count * sizeof(*(*names)->names);
+    kist_memfs_names *fresh = ki_realloc(NULL, head + listing->text.size);
+    char *text = (char *)fresh + head;
+    size_t start = 0;
+
+    *names = fresh;
+    if (fresh == NULL) {
+        ki_listing_fini(listing);
+        return KI_FAIL(KIST_ERR_NOMEM, NULL, KI_NO_OFFSET, "names");
+    }
+    fresh->count = listing->count;
+    fresh->dirs = dirs;
+    fresh->names = (kist_slice *)(fresh + 1);
+    if (listing->text.size > 0) {
+        memcpy(text, listing->text.data, listing->text.size);
+    }
+    for (size_t index = 0; index < listing->count; index++) {
+        size_t end;
+
+        memcpy(&end, listing->ends.data + index * sizeof(end), sizeof(end));
+        fresh->names[index] = kist_bytes(text + start, end - start);
+        start = end;
+    }
+    ki_listing_fini(listing);
+    return KIST_OK;
+}
+
+void
+kist_memfs_names_free(kist_memfs_names *names)
+{
+    ki_free(names);
+}
+
+/* The directory at *path, while the lock is held. */
+static kist_status
+find_dir(kist_memfs *fs, const ki_path *path, const ki_dir **dir)
+{
+    ki_node *node = ki_tree_find(fs, path).node;
+
+    if (node == NULL) {
+        return KIST_ERR_NOTFOUND;
+    }
+    if (!node->is_dir) {
+        return KI_FAIL(KIST_ERR_NOTDIR, NULL, KI_NO_OFFSET, "list");
+    }
+    *dir = ki_node_dir(node);
+    return KIST_OK;
+}
+
+kist_status
+kist_memfs_list(kist_memfs *fs, kist_slice path, kist_memfs_names **names)
+{
+    ki_listing listing = {0};
+    ki_path straight;
+    const ki_dir *dir = NULL;
+    kist_status status = ki_path_init(&straight, path);
+
+    *names = NULL;
+    if (status != KIST_OK) {
+        return status;
+    }
+    ki_brlock_read(&fs->lock);
+    status = find_dir(fs, &straight, &dir);
+    if (status == KIST_OK) {
+        for (const ki_node *node = dir->first;
+             node != NULL && status == KIST_OK; node = node->next) {
+            status = ki_listing_add(&listing, ki_node_name(node));
+        }
+    }
+    ki_brlock_unread(&fs->lock);
+    ki_path_fini(&straight);
+    if (status == KIST_OK) {
+        return ki_listing_take(&listing, 0, names);
+    }
+    ki_listing_fini(&listing);
+    return status;
+}
+
+kist_status
+kist_memfs_list_version(kist_memfs *fs, kist_slice path, uint64_t *version)
+{
+    ki_path straight;
+    const ki_dir *dir = NULL;
+    kist_status status = ki_path_init(&straight, path);
+
+    *version = 0;
+    if (status != KIST_OK) {
+        return status;
+    }
+    ki_brlock_read(&fs->lock);
+    status = find_dir(fs, &straight, &dir);
+    if (status == KIST_OK) {
+        *version = dir->version;
+    }
+    ki_brlock_unread(&fs->lock);
+    ki_path_fini(&straight);
+    return status;
+}

@@ -1,0 +1,219 @@
+/*
+ * A walk keeps the directories that it has yet to visit on a stack, by node
+ * and by the path under which it came upon them.
+ */
+#include "base/alloc.h"
+#include "base/fail.h"
+#include "memfs/listing.h"
+#include "memfs/tree.h"
+
+typedef struct pending {
+    struct pending *next;
+    ki_dir *dir; // a reference
+    size_t size;
+    char path[];
+} pending;
+
+struct kist_memfs_walk {
+    kist_memfs *fs;
+    pending *stack;
+    pending *visited; // whose path was handed out last
+    kist_memfs_names *names;
+};
+
+static kist_status
+no_memory(void)
+{
+    return KI_FAIL(KIST_ERR_NOMEM, NULL, KI_NO_OFFSET, "walk");
+}
+
+/* `path` has room for the name behind it.  The lock is held. */
+static pending *
+new_pending(ki_dir *dir, kist_slice path, kist_slice name)
+{
+    const size_t slash = path.size > 1 ? 1 : 0; // the root ends in one
+    pending *fresh =
+        ki_realloc(NULL, sizeof(*fresh) + path.size + slash + name.size);
+
+    if (fresh == NULL) {
+        return NULL;
+    }
+    fresh->next = NULL;
+    fresh->dir = dir;
+    fresh->size = path.size + slash + name.size;
+    memcpy(fresh->path, path.data, path.size);
+    if (slash != 0) {
+        fresh->path[path.size] = '/';
+    }
+    if (name.size > 0) {
+        memcpy(fresh->path + path.size + slash, name.data, name.size);
+    }
+    ki_node_ref(&dir->node);
+    return fresh;
+}
+
+static void
+free_pending(pending *old)
+{
+    ki_garbage garbage = {0};
+
+    if (old != NULL) {
+        ki_node_drop(&old->dir->node, &garbage);
+        ki_free(old);
+    }
+    ki_garbage_empty(&garbage);
+}
+
+kist_status
+kist_memfs_walk_open(kist_memfs *fs, kist_slice path, kist_memfs_walk **walk)
+{
+    kist_memfs_walk *fresh = ki_calloc(1, sizeof(*fresh));
+    kist_buf text = {0};
+    ki_path straight = {0};
+    ki_node *node;
+    kist_status status = fresh == NULL ? no_memory() : KIST_OK;
+
+    *walk = NULL;
+    if (status == KIST_OK) {
+        status = ki_path_init(&straight, path);
+    }
+    if (status != KIST_OK) {
+        ki_free(fresh);
+        return status;
+    }
+    ki_brlock_read(&fs->lock);
+    node = ki_tree_find(fs, &straight).node;
+    if (node == NULL || !node->is_dir) {
+        status = node == NULL
+                     ? KIST_ERR_NOTFOUND
+                     : KI_FAIL(KIST_ERR_NOTDIR, NULL, KI_NO_OFFSET, "walk");
+    }
+    else {
+        status = ki_tree_path(node, &text);
+    }
+    if (status == KIST_OK) {
+        fresh->stack = new_pending(ki_node_dir(node), kist_buf_slice(&text),
+                                   kist_bytes(NULL, 0));
+        status = fresh->stack == NULL ? no_memory() : KIST_OK;
+    }
+    ki_brlock_unread(&fs->lock);
+    kist_buf_fini(&text);
+    ki_path_fini(&straight);
+    if (status != KIST_OK) {
+        ki_free(fresh);
+        return status;
+    }
+    fresh->fs = fs;
+    ki_fs_ref(fs);
+    *walk = fresh;
+    return KIST_OK;
+}
+
+/* Lists the children that are directories, or those that are not. */
+static kist_status
+list_kind(const ki_dir *dir, bool dirs, ki_listing *listing)
+{
+    kist_status status = KIST_OK;
+
+    for (const ki_node *node = dir->first; node != NULL && status == KIST_OK;
+         node = node->next) {
+        if ((node->is_dir != 0) == dirs) {
+            status = ki_listing_add(listing, ki_node_name(node));
+        }
+    }
+    return status;
+}
+
+/* Puts the child directories on the stack, the first on top. */
+static kist_status
+push_children(kist_memfs_walk *walk, const pending *at)
+{
+    pending **end = &walk->stack;
+    pending *rest = walk->stack;
+    kist_status status = KIST_OK;
+
+    for (ki_node *node = at->dir->first; node != NULL && status == KIST_OK;
+         node = node->next) {
+        if (node->is_dir) {
+            pending *fresh =
+                new_pending(ki_node_dir(node), kist_bytes(at->path, at->size),
+                            ki_node_name(node));
+
+            if (fresh == NULL) {
+                status = no_memory();
+            }
+            else {
+                *end = fresh;
+                end = &fresh->next;
+            }
+        }
+    }
+    *end = rest;
+    return status;
+}
+
+/* What the directory holds now.  The lock is held. */
+static kist_status
+visit(kist_memfs_walk *walk, const pending *at)
+{
+    ki_listing listing = {0};
+    kist_status status = list_kind(at->dir, true, &listing);
+    const size_t dirs = listing.count;
+
+    if (status == KIST_OK) {
+        status = list_kind(at->dir, false, &listing);
+    }
+    if (status == KIST_OK) {
+        status = ki_listing_take(&listing, dirs, &walk->names);
+    }
+    ki_listing_fini(&listing);
+    return status == KIST_OK ? push_children(walk, at) : status;
+}
+
+kist_status
+kist_memfs_walk_next(kist_memfs_walk *walk, kist_slice *path,
+                     const kist_memfs_names **names)
+{
+    kist_memfs *fs = walk->fs;
+    kist_status status = KIST_END;
+
+    *path = kist_bytes(NULL, 0);
+    *names = NULL;
+    kist_memfs_names_free(walk->names);
+    walk->names = NULL;
+    while (walk->stack != NULL && status == KIST_END) {
+        pending *at = walk->stack;
+
+        free_pending(walk->visited);
+        walk->visited = at;
+        walk->stack = at->next;
+        ki_brlock_read(&fs->lock);
+        if (at->dir->node.parent != NULL || at->dir == fs->root) {
+            status = visit(walk, at);
+        }
+        ki_brlock_unread(&fs->lock);
+        if (status == KIST_OK) {
+            *path = kist_bytes(at->path, at->size);
+            *names = walk->names;
+        }
+    }
+    return status;
+}
+
+void
+kist_memfs_walk_close(kist_memfs_walk *walk)
+{
+    if (walk == NULL) {
+        return;
+    }
+    while (walk->stack != NULL) {
+        pending *old = walk->stack;
+
+        walk->stack = old->next;
+        free_pending(old);
+    }
+    free_pending(walk->visited);
+    kist_memfs_names_free(walk->names);
+    ki_fs_drop(walk->fs);
+    ki_free(walk);
+}
