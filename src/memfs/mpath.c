@@ -12,20 +12,24 @@ is_slash(char letter)
     return letter == '/' || letter == '\\';
 }
 
-/* True if there is nothing to put straight; no branch in the loop, so that
+/* True if there is nothing to put straight.  No branch in the loop, so that
  * it is made of wide instructions. */
 static bool
 is_straight(const char *text, size_t size)
 {
-    int odd = 0;
+    unsigned odd;
 
     if (size == 0) {
         return true;
     }
-    odd |= is_slash(text[0]) | (text[0] == '.') | is_slash(text[size - 1]);
+    odd = is_slash(text[0]) || text[0] == '.' || is_slash(text[size - 1]);
     for (size_t i = 1; i < size; i++) {
-        odd |= (text[i] == '\\') |
-               ((text[i - 1] == '/') & ((text[i] == '/') | (text[i] == '.')));
+        const unsigned begins = text[i - 1] == '/';
+        const unsigned slash = text[i] == '/';
+        const unsigned dot = text[i] == '.';
+        const unsigned back = text[i] == '\\';
+
+        odd |= back | (begins & (slash | dot));
     }
     return odd == 0;
 }

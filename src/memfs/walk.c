@@ -31,7 +31,7 @@ no_memory(void)
 static pending *
 new_pending(ki_dir *dir, kist_slice path, kist_slice name)
 {
-    const size_t slash = path.size > 1 ? 1 : 0; // the root ends in one
+    const size_t slash = path.size > 1 && name.size > 0; // "/" has one
     pending *fresh =
         ki_realloc(NULL, sizeof(*fresh) + path.size + slash + name.size);
 
