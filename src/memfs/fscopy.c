@@ -104,7 +104,10 @@ kist_memfs_copy(kist_memfs *fs, kist_slice from, kist_slice to)
     }
     if (status == KIST_OK) {
         // A file that is entered to be read does not change its size.
-        status = ki_fs_guard(fs, file->content.size);
+        const uint64_t size = file->content.size;
+
+        status = ki_fs_guard(
+            fs, ki_fs_usage_of(fs, size, ki_fs_fresh_chunks(fs, size)));
         if (status == KIST_OK) {
             const int64_t now_ns = ki_fs_now(fs);
             ki_spot target;

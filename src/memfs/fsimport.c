@@ -13,8 +13,11 @@
 typedef struct entry {
     const kist_memfs_item *item;
     ki_path path;
-    size_t order;  // among the items
-    bool shadowed; // an earlier entry stands for this path
+    size_t order;          // among the items
+    struct entry *above;   // the nearest item that this one is below
+    struct entry *blocker; // the highest of those that came before it
+    bool has_below;        // an item that came before it is below it
+    bool shadowed;         // an earlier entry stands for this path
     bool used;     // the item of the same number is what some file gets
     ki_file *old;  // what is replaced, or NULL
     ki_file *file; // what takes its place: in the tree, if there is no old
@@ -37,6 +40,8 @@ no_memory(void)
     return KI_FAIL(KIST_ERR_NOMEM, NULL, KI_NO_OFFSET, "import");
 }
 
+/* By path, "/" before all letters, so that what is below a path follows it;
+ * equal ones in their order. */
 static int
 compare(const void *left, const void *right)
 {
@@ -44,20 +49,63 @@ compare(const void *left, const void *right)
     const entry *b = *(const entry *const *)right;
     const size_t size =
         a->path.size < b->path.size ? a->path.size : b->path.size;
-    int order = size == 0 ? 0 : memcmp(a->path.text, b->path.text, size);
+    size_t at = 0;
 
-    if (order == 0) {
-        order = (a->path.size > b->path.size) - (a->path.size < b->path.size);
+    while (at < size && a->path.text[at] == b->path.text[at]) {
+        at++;
     }
-    return order != 0 ? order : (a->order > b->order) - (a->order < b->order);
+    if (at < size) {
+        const unsigned char x = (unsigned char)a->path.text[at];
+        const unsigned char y = (unsigned char)b->path.text[at];
+
+        return x == '/' ? -1 : y == '/' ? 1 : x < y ? -1 : 1;
+    }
+    if (a->path.size != b->path.size) {
+        return a->path.size < b->path.size ? -1 : 1;
+    }
+    return a->order < b->order ? -1 : 1;
 }
 
-/* Of several items for one path the first keeps its place, and the last says
- * what is in it. */
+static bool
+is_same(const ki_path *left, const ki_path *right)
+{
+    return left->size == right->size &&
+           (left->size == 0 ||
+            memcmp(left->text, right->text, left->size) == 0);
+}
+
+static bool
+is_below(const ki_path *path, const ki_path *above)
+{
+    return path->size > above->size &&
+           (above->size == 0 ||
+            (path->text[above->size] == '/' &&
+             memcmp(path->text, above->text, above->size) == 0));
+}
+
+/* Of two items, one below the other, the later one is in the wrong. */
+static void
+note_conflicts(entry *at)
+{
+    for (entry *above = at->above; above != NULL; above = above->above) {
+        if (above->order < at->order) {
+            at->blocker = above; // the highest one in the end
+        }
+        else {
+            above->has_below = true;
+        }
+    }
+}
+
+/*
+ * Of several items for one path the first keeps its place, and the last says
+ * what is in it.  An item below another is in conflict with it.
+ */
 static kist_status
-find_doubles(import *all)
+relate(import *all)
 {
     entry **sorted = ki_calloc(all->count, sizeof(*sorted));
+    entry *above = NULL;
 
     if (sorted == NULL) {
         return no_memory();
@@ -67,19 +115,34 @@ find_doubles(import *all)
     }
     qsort(sorted, all->count, sizeof(*sorted), compare);
     for (size_t first = 0, next; first < all->count; first = next) {
-        const ki_path *path = &sorted[first]->path;
+        entry *at = sorted[first];
 
         for (next = first + 1;
-             next < all->count && sorted[next]->path.size == path->size &&
-             memcmp(sorted[next]->path.text, path->text, path->size) == 0;
+             next < all->count && is_same(&sorted[next]->path, &at->path);
              next++) {
-            sorted[first]->item = sorted[next]->item;
+            at->item = sorted[next]->item;
             sorted[next]->shadowed = true;
             sorted[next - 1]->used = false;
         }
+        while (above != NULL && !is_below(&at->path, &above->path)) {
+            above = above->above;
+        }
+        at->above = above;
+        note_conflicts(at);
+        above = at;
     }
     ki_free(sorted);
     return KIST_OK;
+}
+
+/* The name of a path, as an error tells it. */
+static kist_slice
+name_of(const ki_path *path)
+{
+    const size_t parent = ki_path_parent_size(path);
+    size_t at = parent == 0 ? 0 : parent + 1;
+
+    return ki_path_part(path, &at);
 }
 
 /* Finds what the entry replaces, or nothing. */
@@ -88,14 +151,17 @@ judge(import *all, entry *at)
 {
     const ki_spot spot = ki_tree_find(all->fs, &at->path);
 
-    if (spot.blocker.data != NULL) {
-        return KI_PATH_FAIL(KIST_ERR_EXISTS, spot.blocker,
+    if (spot.blocker.data != NULL || at->blocker != NULL) {
+        return KI_PATH_FAIL(KIST_ERR_EXISTS,
+                            spot.blocker.data != NULL
+                                ? spot.blocker
+                                : name_of(&at->blocker->path),
                             "a file on the way");
     }
-    if (spot.node == NULL) {
+    if (spot.node == NULL && !at->has_below) {
         return KIST_OK;
     }
-    if (spot.node->is_dir) {
+    if (spot.node == NULL || spot.node->is_dir) {
         return KI_PATH_FAIL(KIST_ERR_ISDIR, at->item->path, "import");
     }
     at->old = ki_node_file(spot.node);
@@ -105,17 +171,27 @@ judge(import *all, entry *at)
     return KIST_OK;
 }
 
-/* What the entry counts, and what it replaces does not any more. */
-static void
-count(import *all, const entry *at)
+/* What all of them count more or less than what they replace. */
+static ki_quota_step
+count(const import *all)
 {
     const kist_memfs *fs = all->fs;
-    const uint64_t size = at->item->data.size;
+    ki_quota_step gross = {0};
 
-    all->step.more += ki_fs_usage_of(fs, size, ki_fs_fresh_chunks(fs, size));
-    if (at->old != NULL) {
-        all->step.less += ki_fs_usage(fs, at->old);
+    for (size_t index = 0; index < all->count; index++) {
+        const entry *at = all->entries + index;
+        const uint64_t size = at->item->data.size;
+
+        if (!at->shadowed) {
+            gross.more +=
+                ki_fs_usage_of(fs, size, ki_fs_fresh_chunks(fs, size));
+            gross.less += at->old != NULL ? ki_fs_usage(fs, at->old) : 0;
+        }
     }
+    if (gross.more > gross.less) {
+        return (ki_quota_step){.more = gross.more - gross.less};
+    }
+    return (ki_quota_step){.less = gross.less - gross.more};
 }
 
 /* Makes the node: in the tree if the path is new, else beside it. */
@@ -124,9 +200,6 @@ make_node(import *all, entry *at)
 {
     kist_memfs *fs = all->fs;
     const bool is_random = fs->options.storage == KIST_MEMFS_RANDOM_ACCESS;
-    const size_t parent = ki_path_parent_size(&at->path);
-    size_t name = parent == 0 ? 0 : parent + 1;
-    const kist_slice text = ki_path_part(&at->path, &name);
     ki_dir *dir;
     kist_status status;
 
@@ -135,14 +208,11 @@ make_node(import *all, entry *at)
             ki_file_new(ki_node_name(&at->old->node), is_random, all->now_ns);
         return at->file == NULL ? no_memory() : KIST_OK;
     }
-    status =
-        ki_tree_add_dirs(fs, &at->path, parent, all->now_ns, &all->made, &dir);
-    if (status == KIST_OK && ki_names_find(&fs->names, dir, text) != NULL) {
-        // Another item made it a directory.
-        status = KI_PATH_FAIL(KIST_ERR_ISDIR, at->item->path, "import");
-    }
+    status = ki_tree_add_dirs(fs, &at->path, ki_path_parent_size(&at->path),
+                              all->now_ns, &all->made, &dir);
     if (status == KIST_OK) {
-        ki_file *file = ki_file_new(text, is_random, all->now_ns);
+        ki_file *file =
+            ki_file_new(name_of(&at->path), is_random, all->now_ns);
 
         status = ki_tree_add(fs, dir, (ki_node *)file, &all->made);
         at->file = status == KIST_OK ? file : NULL;
@@ -203,12 +273,8 @@ prepare(import *all, ki_garbage *garbage)
             status = judge(all, all->entries + index);
         }
     }
-    for (size_t index = 0; index < all->count && status == KIST_OK; index++) {
-        if (!all->entries[index].shadowed) {
-            count(all, all->entries + index);
-        }
-    }
     if (status == KIST_OK) {
+        all->step = count(all);
         status = ki_quota_begin(&all->fs->quota, &all->step);
     }
     if (status != KIST_OK) {
@@ -314,9 +380,11 @@ read_items(import *all, uint64_t *bytes)
         at->item = all->items + index;
         at->order = index;
         at->used = true;
-        *bytes += at->item->data.size;
+        *bytes +=
+            ki_fs_usage_of(all->fs, at->item->data.size,
+                           ki_fs_fresh_chunks(all->fs, at->item->data.size));
     }
-    return find_doubles(all);
+    return relate(all);
 }
 
 static kist_status

@@ -207,7 +207,7 @@ place(kist_memfile *file, uint64_t size)
 static kist_status
 ask(kist_memfile *file, uint64_t size)
 {
-    plan todo;
+    plan todo = {0};
     kist_status status = begin(file, ki_mode_writes(mode_of(file)));
 
     if (status != KIST_OK) {
@@ -221,7 +221,7 @@ ask(kist_memfile *file, uint64_t size)
         status = ki_quota_check(&file->fs->quota, &todo.step);
     }
     end(file);
-    return status == KIST_OK ? ki_fs_guard(file->fs, size) : status;
+    return status == KIST_OK ? ki_fs_guard(file->fs, todo.step.more) : status;
 }
 
 static kist_status
@@ -351,18 +351,23 @@ resize(kist_memfile *file, uint64_t size, ki_garbage *garbage)
     return KIST_OK;
 }
 
-/* Asks the guard about what `size` has more than the file. */
+/* Asks the guard about what the file counts more with `size` bytes. */
 static kist_status
 guard_growth(kist_memfile *file, uint64_t size)
 {
-    uint64_t now = 0;
+    uint64_t more = 0;
     kist_status status = KIST_OK;
 
-    if (file->fs->options.guard == KIST_GUARD_PER_WRITE) {
-        status = kist_memfile_size(file, &now);
-        if (status == KIST_OK && size > now) {
-            status = ki_fs_guard(file->fs, size - now);
+    if (file->fs->options.guard != KIST_GUARD_PER_WRITE) {
+        return KIST_OK;
+    }
+    status = begin(file, true);
+    if (status == KIST_OK) {
+        if (size > file->file->content.size) {
+            more = plan_resize(file, size).step.more;
         }
+        end(file);
+        status = ki_fs_guard(file->fs, more);
     }
     return status;
 }

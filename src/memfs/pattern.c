@@ -53,20 +53,15 @@ letter_shape(unsigned char first, unsigned char *from, unsigned char *to,
     return 0;
 }
 
-/* Takes the next letter; there must be one. */
+/* Takes the rest of the letter that begins with `first`. */
 static uint32_t
-next_letter(text *t)
+next_wide_letter(text *t, unsigned char first)
 {
-    const unsigned char first = *t->at++;
     unsigned char from;
     unsigned char to;
     uint32_t letter;
-    int more;
+    const int more = letter_shape(first, &from, &to, &letter);
 
-    if (first < 0x80) {
-        return first;
-    }
-    more = letter_shape(first, &from, &to, &letter);
     if (more == 0 || t->end - t->at < more) {
         return LETTER_RAW + first;
     }
@@ -82,6 +77,15 @@ next_letter(text *t)
     }
     t->at += more;
     return letter;
+}
+
+/* Takes the next letter; there must be one. */
+static inline uint32_t
+next_letter(text *t)
+{
+    const unsigned char first = *t->at++;
+
+    return first < 0x80 ? first : next_wide_letter(t, first);
 }
 
 /*
@@ -186,6 +190,28 @@ text_of(const char *data, size_t size)
     return (text){at, at + size};
 }
 
+/*
+ * True if what follows a star is letters only: then only the end of the name
+ * matters.  The first byte must be one that begins a letter wherever it
+ * stands.
+ */
+static bool
+is_ending(const text *rest)
+{
+    return (*rest->at & 0xc0) != 0x80 &&
+           ki_pattern_is_plain((const char *)rest->at,
+                               (size_t)(rest->end - rest->at));
+}
+
+static bool
+ends_with(const text *name, const text *ending)
+{
+    const size_t size = (size_t)(ending->end - ending->at);
+
+    return (size_t)(name->end - name->at) >= size &&
+           memcmp(name->end - size, ending->at, size) == 0;
+}
+
 bool
 ki_pattern_match(const char *pattern, size_t pattern_size, const char *name,
                  size_t name_size)
@@ -203,6 +229,9 @@ ki_pattern_match(const char *pattern, size_t pattern_size, const char *name,
             taken = n;
             if (p.at == p.end) {
                 return true;
+            }
+            if (is_ending(&p)) {
+                return ends_with(&n, &p);
             }
             continue;
         }
