@@ -303,16 +303,17 @@ KIST_NODISCARD kist_status kist_memfs_move(kist_memfs *fs, kist_slice from,
                                            kist_slice to);
 
 /* One file; the copy shares its bytes until one of them is written.  Waits
- * for a writer of `from`, the default time.  NOTFOUND, ISDIR, EXISTS,
- * NOPARENT, LOCKED, QUOTA, NODES, NOMEM. */
+ * for a writer of `from`.  NOTFOUND, ISDIR, EXISTS, NOPARENT, LOCKED, NODES,
+ * QUOTA, NOMEM. */
 KIST_NODISCARD kist_status kist_memfs_copy(kist_memfs *fs, kist_slice from,
-                                           kist_slice to);
+                                           kist_slice to, int64_t timeout_ms);
 
 /* A directory with all below it, as of one moment; all or nothing, and into
- * itself too.  NOTFOUND, NOTDIR, EXISTS, NOPARENT, LOCKED, QUOTA, NODES. */
+ * itself too.  Waits for writers below `from`.  NOTFOUND, NOTDIR, EXISTS,
+ * NOPARENT, LOCKED, QUOTA, NODES, NOMEM. */
 KIST_NODISCARD kist_status kist_memfs_copy_tree(kist_memfs *fs,
-                                                kist_slice from,
-                                                kist_slice to);
+                                                kist_slice from, kist_slice to,
+                                                int64_t timeout_ms);
 
 /* --- listings ------------------------------------------------------------ */
 
@@ -367,14 +368,15 @@ void kist_memfs_walk_close(kist_memfs_walk *walk);
 
 /* --- in and out ---------------------------------------------------------- */
 
-/* All of a file.  Waits for its writer, the default time.  NOTFOUND, ISDIR,
- * LOCKED, NOMEM. */
+/* All of a file.  Waits for its writer.  NOTFOUND, ISDIR, LOCKED, NOMEM. */
 KIST_NODISCARD kist_status kist_memfs_export(kist_memfs *fs, kist_slice path,
+                                             int64_t timeout_ms,
                                              kist_loan *loan);
 
 /* The same, always in one piece (loan->data): a file in several is put
  * together once.  An empty file's data is not NULL either. */
 KIST_NODISCARD kist_status kist_memfs_view(kist_memfs *fs, kist_slice path,
+                                           int64_t timeout_ms,
                                            kist_loan *loan);
 
 /* Many files: what an export gives and an import takes. */
@@ -394,12 +396,12 @@ typedef struct kist_memfs_bundle {
 /*
  * The files at and below `prefix` with their contents, depth first in the
  * order in which they came, all as of one moment; nothing if it is missing.
- * `dirty`: only those with generation > 0.  Waits for writers, the default
- * time in all.  LOCKED, NOMEM.
+ * `dirty`: only those with generation > 0.  Waits for writers.  LOCKED, NOMEM.
  */
 KIST_NODISCARD kist_status kist_memfs_export_tree(kist_memfs *fs,
                                                   kist_slice prefix,
                                                   bool dirty,
+                                                  int64_t timeout_ms,
                                                   kist_memfs_bundle **bundle);
 
 /* Returns its loans too.  NULL is fine. */
@@ -418,9 +420,10 @@ KIST_NODISCARD kist_status kist_memfs_stream_open(kist_memfs *fs,
                                                   kist_memfs_stream **stream);
 
 /* The next file; *path is good until the next call, the loan is the caller's.
- * Waits for its writer.  KIST_END; LOCKED, NOMEM: the next call goes on behind
- * it. */
+ * Waits for its writer.  KIST_END; LOCKED, NOMEM: the next call tries the same
+ * file again. */
 KIST_NODISCARD kist_status kist_memfs_stream_next(kist_memfs_stream *stream,
+                                                  int64_t timeout_ms,
                                                   kist_slice *path,
                                                   kist_loan *loan);
 

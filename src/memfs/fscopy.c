@@ -85,7 +85,8 @@ check_copy(kist_memfs *fs, const ki_path *from, const ki_path *to)
 }
 
 kist_status
-kist_memfs_copy(kist_memfs *fs, kist_slice from, kist_slice to)
+kist_memfs_copy(kist_memfs *fs, kist_slice from, kist_slice to,
+                int64_t timeout_ms)
 {
     ki_path source_path = {0};
     ki_path target_path = {0};
@@ -99,8 +100,8 @@ kist_memfs_copy(kist_memfs *fs, kist_slice from, kist_slice to)
         status = check_copy(fs, &source_path, &target_path);
     }
     if (status == KIST_OK) {
-        status = ki_fs_hold_path(fs, from,
-                                 ki_fs_deadline(fs, KIST_WAIT_DEFAULT), &file);
+        status =
+            ki_fs_hold_path(fs, from, ki_fs_deadline(fs, timeout_ms), &file);
     }
     if (status == KIST_OK) {
         // A file that is entered to be read does not change its size.
@@ -315,9 +316,10 @@ copy_tree(kist_memfs *fs, const ki_path *from, const ki_path *to,
 }
 
 kist_status
-kist_memfs_copy_tree(kist_memfs *fs, kist_slice from, kist_slice to)
+kist_memfs_copy_tree(kist_memfs *fs, kist_slice from, kist_slice to,
+                     int64_t timeout_ms)
 {
-    const uint64_t deadline = ki_fs_deadline(fs, KIST_WAIT_DEFAULT);
+    const uint64_t deadline = ki_fs_deadline(fs, timeout_ms);
     const int64_t now_ns = ki_fs_now(fs);
     ki_path source_path = {0};
     ki_path target_path = {0};

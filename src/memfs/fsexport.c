@@ -20,11 +20,12 @@ lend_all(ki_file *file, kist_loan *loan)
 }
 
 kist_status
-kist_memfs_export(kist_memfs *fs, kist_slice path, kist_loan *loan)
+kist_memfs_export(kist_memfs *fs, kist_slice path, int64_t timeout_ms,
+                  kist_loan *loan)
 {
     ki_file *file = NULL;
-    kist_status status = ki_fs_hold_path(
-        fs, path, ki_fs_deadline(fs, KIST_WAIT_DEFAULT), &file);
+    kist_status status =
+        ki_fs_hold_path(fs, path, ki_fs_deadline(fs, timeout_ms), &file);
 
     *loan = (kist_loan){0};
     if (status == KIST_OK) {
@@ -35,12 +36,13 @@ kist_memfs_export(kist_memfs *fs, kist_slice path, kist_loan *loan)
 }
 
 kist_status
-kist_memfs_view(kist_memfs *fs, kist_slice path, kist_loan *loan)
+kist_memfs_view(kist_memfs *fs, kist_slice path, int64_t timeout_ms,
+                kist_loan *loan)
 {
     ki_garbage garbage = {0};
     ki_file *file = NULL;
-    kist_status status = ki_fs_hold_path(
-        fs, path, ki_fs_deadline(fs, KIST_WAIT_DEFAULT), &file);
+    kist_status status =
+        ki_fs_hold_path(fs, path, ki_fs_deadline(fs, timeout_ms), &file);
 
     *loan = (kist_loan){0};
     if (status != KIST_OK) {
@@ -173,9 +175,9 @@ gather(kist_memfs *fs, const ki_path *path, bool dirty, bundle *into,
 
 kist_status
 kist_memfs_export_tree(kist_memfs *fs, kist_slice prefix, bool dirty,
-                       kist_memfs_bundle **open)
+                       int64_t timeout_ms, kist_memfs_bundle **open)
 {
-    const uint64_t deadline = ki_fs_deadline(fs, KIST_WAIT_DEFAULT);
+    const uint64_t deadline = ki_fs_deadline(fs, timeout_ms);
     bundle *fresh = ki_calloc(1, sizeof(*fresh));
     ki_path straight = {0};
     ki_node *written = NULL;
@@ -300,8 +302,8 @@ kist_memfs_stream_open(kist_memfs *fs, kist_slice prefix, bool dirty,
 }
 
 kist_status
-kist_memfs_stream_next(kist_memfs_stream *stream, kist_slice *path,
-                       kist_loan *loan)
+kist_memfs_stream_next(kist_memfs_stream *stream, int64_t timeout_ms,
+                       kist_slice *path, kist_loan *loan)
 {
     kist_memfs *fs = stream->fs;
 
@@ -310,17 +312,19 @@ kist_memfs_stream_next(kist_memfs_stream *stream, kist_slice *path,
     while (stream->next < stream->paths->count) {
         ki_node *node = stream->nodes[stream->next];
         kist_status status =
-            ki_fs_hold(fs, node, ki_fs_deadline(fs, KIST_WAIT_DEFAULT));
+            ki_fs_hold(fs, node, ki_fs_deadline(fs, timeout_ms));
 
-        *path = stream->paths->names[stream->next++];
+        *path = stream->paths->names[stream->next];
         if (status == KIST_OK) {
             status = lend_all(ki_node_file(node), loan);
             ki_fs_let_go(ki_node_file(node));
         }
+        stream->next += status == KIST_OK || status == KIST_ERR_NOTFOUND;
         if (status != KIST_ERR_NOTFOUND) {
             return status;
         }
     }
+    *path = kist_bytes(NULL, 0);
     return KIST_END;
 }
 

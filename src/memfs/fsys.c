@@ -11,9 +11,11 @@
 
 #define QUOTA          ((uint64_t)256 << 20)
 #define CHUNK_OVERHEAD 93
-#define PROMOTION_MAX  ((uint64_t)512 << 20)
-#define LOCK_MS        30000
-#define GUARD_MS       1000
+// A file's size and one overhead together are a number yet.
+#define OVERHEAD_MAX  ((uint64_t)1 << 62)
+#define PROMOTION_MAX ((uint64_t)512 << 20)
+#define LOCK_MS       30000
+#define GUARD_MS      1000
 
 void
 kist_memfs_options_init(kist_memfs_options *options)
@@ -41,6 +43,9 @@ check_options(const kist_memfs_options *options)
     }
     if (options->lock_timeout_ms < KIST_WAIT_FOREVER) {
         return KI_FAIL(KIST_ERR_INVALID, NULL, KI_NO_OFFSET, "lock timeout");
+    }
+    if (options->chunk_overhead > OVERHEAD_MAX) {
+        return KI_FAIL(KIST_ERR_INVALID, NULL, KI_NO_OFFSET, "chunk overhead");
     }
     if (options->nodes_max == 0) {
         return KI_FAIL_LIMIT(KIST_ERR_NODES, 0, 0, "nodes");

@@ -137,13 +137,13 @@ check_move(kist_memfs *fs, const ki_path *from, const ki_path *to,
     if (target->parent == NULL && !parents) {
         return KI_FAIL(KIST_ERR_NOPARENT, NULL, KI_NO_OFFSET, "destination");
     }
-    if (target->blocker.data != NULL) {
-        return KI_PATH_FAIL(KIST_ERR_EXISTS, target->blocker,
-                            "a file on the way");
-    }
     open = ki_tree_find_open(source->node);
     if (open != NULL) {
         return ki_tree_fail_open(open);
+    }
+    if (target->blocker.data != NULL) {
+        return KI_PATH_FAIL(KIST_ERR_EXISTS, target->blocker,
+                            "a file on the way");
     }
     if (is_below(target->last, source->node)) {
         return KI_FAIL(KIST_ERR_INVALID, NULL, KI_NO_OFFSET, "into itself");
