@@ -332,32 +332,70 @@ grow_tail(ki_content *content, uint64_t end)
     return true;
 }
 
-/* Stores into a block that is this file's alone, if there is one there. */
+bool
+ki_content_is_mine(const ki_content *content, uint64_t offset, uint64_t size)
+{
+    const ki_seg *segs = segs_of(content);
+    const uint64_t end = offset + size;
+
+    if (end > content->size) {
+        return false;
+    }
+    for (uint32_t index = find_seg(content, offset);
+         index < content->count && segs[index].start < end; index++) {
+        if (segs[index].block == NULL ||
+            !ki_block_is_mine(segs[index].block)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Stores over bytes that lie in blocks of this file alone. */
+static void
+overwrite(ki_content *content, uint64_t offset, const uint8_t *data,
+          uint64_t size)
+{
+    const ki_seg *segs = segs_of(content);
+
+    for (uint32_t index = find_seg(content, offset); size > 0; index++) {
+        const uint64_t rest = end_of(content, index) - offset;
+        const uint64_t part = rest < size ? rest : size;
+
+        memcpy(segs[index].block->data + segs[index].skip +
+                   (offset - segs[index].start),
+               data, part);
+        data += part;
+        offset += part;
+        size -= part;
+    }
+}
+
+/* Stores into blocks that are this file's alone, if it has such there; the
+ * last of them may grow for it. */
 static bool
 write_in_place(ki_content *content, uint64_t offset, const void *data,
                uint64_t size)
 {
     const uint64_t end = offset + size;
-    uint32_t index;
-    const ki_seg *seg;
 
     if (content->count == 0 || offset > content->size) {
         return false;
     }
-    index = offset == content->size ? content->count - 1
-                                    : find_seg(content, offset);
-    seg = segs_of(content) + index;
-    if (seg->block == NULL || !ki_block_is_mine(seg->block)) {
-        return false;
-    }
-    if (end > end_of(content, index)) {
-        if (index + 1 < content->count || !grow_tail(content, end)) {
+    if (end > content->size) {
+        const ki_block *last = segs_of(content)[content->count - 1].block;
+
+        if (last == NULL || !ki_block_is_mine(last) ||
+            !ki_content_is_mine(content, offset, content->size - offset) ||
+            !grow_tail(content, end)) {
             return false;
         }
-        seg = segs_of(content) + index; // its block may have moved
         content->size = end;
     }
-    memcpy(seg->block->data + seg->skip + (offset - seg->start), data, size);
+    else if (!ki_content_is_mine(content, offset, size)) {
+        return false;
+    }
+    overwrite(content, offset, data, size);
     return true;
 }
 
@@ -398,7 +436,7 @@ ki_content_write(ki_content *content, uint64_t offset, const void *data,
     uint64_t page_start;
     uint64_t page_end;
 
-    if (size < KI_CONTENT_LARGE &&
+    if (size <= KI_CONTENT_IN_PLACE &&
         write_in_place(content, offset, data, size)) {
         return KIST_OK;
     }

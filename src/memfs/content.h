@@ -7,11 +7,11 @@
  *              block A       NULL     block B
  *              skip  0       0        16
  *
- * A write of a large or lent run of bytes puts a block in place of what was
- * there (ki_content_splice), whatever its size; a small one is stored into a
- * block that is this file's alone, and where there is none, a page around it
- * is copied into a new one.  So appending costs no more than the bytes, and a
- * file that is written at random becomes a row of pages.
+ * Lent bytes are put in place of what was there as they are
+ * (ki_content_splice).  Others are stored into blocks that are this file's
+ * alone; where there are none, a large run becomes a block, and for a small
+ * one a page around it is copied into a new one.  So appending costs no more
+ * than the bytes, and a file that is written at random becomes a row of pages.
  *
  * INVARIANTS
  *   - The first seg starts at 0, starts ascend, the last ends at `size`;
@@ -32,8 +32,10 @@
 
 #include "memfs/block.h"
 
-/* Writes of this size and more get a block of their own. */
-#define KI_CONTENT_LARGE ((uint64_t)64 << 10)
+/* Writes of this size and more get a block of their own, unless they can be
+ * stored in place and are not larger than the other. */
+#define KI_CONTENT_LARGE    ((uint64_t)64 << 10)
+#define KI_CONTENT_IN_PLACE ((uint64_t)1 << 20)
 
 typedef struct ki_seg {
     uint64_t start; /* in the file */
@@ -69,6 +71,10 @@ KIST_NODISCARD kist_status ki_content_write(ki_content *content,
                                             uint64_t offset, const void *data,
                                             uint64_t size,
                                             ki_garbage *garbage);
+
+/* True if these bytes, some, are there and in blocks of this file alone. */
+bool ki_content_is_mine(const ki_content *content, uint64_t offset,
+                        uint64_t size);
 
 /* The same with all of a block, whose reference is the content's on OK. */
 KIST_NODISCARD kist_status ki_content_splice(ki_content *content,

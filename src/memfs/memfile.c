@@ -203,9 +203,10 @@ place(kist_memfile *file, uint64_t size)
                : KIST_OK;
 }
 
-/* A large write asks first, so that no memory is taken for a refused one. */
+/* A large write asks first, so that no memory is taken for a refused one, nor
+ * for one that overwrites. */
 static kist_status
-ask(kist_memfile *file, uint64_t size)
+ask(kist_memfile *file, uint64_t size, bool *in_place)
 {
     plan todo = {0};
     kist_status status = begin(file, ki_mode_writes(mode_of(file)));
@@ -219,6 +220,9 @@ ask(kist_memfile *file, uint64_t size)
     }
     if (status == KIST_OK) {
         status = ki_quota_check(&file->fs->quota, &todo.step);
+        *in_place =
+            size <= KI_CONTENT_IN_PLACE &&
+            ki_content_is_mine(&file->file->content, file->position, size);
     }
     end(file);
     return status == KIST_OK ? ki_fs_guard(file->fs, todo.step.more) : status;
@@ -247,13 +251,14 @@ kist_memfile_write(kist_memfile *file, const void *data, size_t size)
 {
     ki_garbage garbage = {0};
     change from = {.data = data, .size = size};
+    bool in_place = false;
     kist_status status = KIST_OK;
 
     if (size >= KI_CONTENT_LARGE ||
         file->fs->options.guard == KIST_GUARD_PER_WRITE) {
-        status = ask(file, size);
+        status = ask(file, size, &in_place);
     }
-    if (status == KIST_OK && size >= KI_CONTENT_LARGE) {
+    if (status == KIST_OK && size >= KI_CONTENT_LARGE && !in_place) {
         // Copied before the latch is taken: others may look meanwhile.
         from.block = ki_block_new(size);
         if (from.block == NULL) {
@@ -276,6 +281,7 @@ kist_memfile_write_lent(kist_memfile *file, const void *data, size_t size,
                         kist_release release, void *context)
 {
     change from = {.data = data, .size = size};
+    bool in_place; // does not matter here
     kist_status status = KIST_OK;
 
     if (size < KIST_MEMFS_LENT_MIN) {
@@ -286,7 +292,7 @@ kist_memfile_write_lent(kist_memfile *file, const void *data, size_t size,
         return status;
     }
     if (file->fs->options.guard == KIST_GUARD_PER_WRITE) {
-        status = ask(file, size);
+        status = ask(file, size, &in_place);
         if (status != KIST_OK) {
             return status;
         }

@@ -156,7 +156,10 @@ give_pages(uint8_t *data, uint32_t count, chunk *at)
     if (at->used != 0) {
         return;
     }
-    if (free_bytes < KI_POOL_KEPT) {
+    if (free_bytes < KI_POOL_LENT) {
+        if (free_bytes >= KI_POOL_KEPT) {
+            (void)ki_io->advise(at->base, KI_POOL_CHUNK, MADV_FREE);
+        }
         free_bytes += KI_POOL_CHUNK;
         return;
     }
