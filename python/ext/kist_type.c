@@ -130,7 +130,7 @@ static PyType_Spec batch_spec = {
  */
 
 static kist_status
-kist_release(kist_object *self)
+release_kist(kist_object *self)
 {
     kpy_chest *chest = self->chest;
 
@@ -193,7 +193,7 @@ kist_finalize(PyObject *object)
         PyErr_ResourceWarning(object, 1, "unclosed kist %R", self->path) < 0) {
         PyErr_WriteUnraisable(object);
     }
-    (void)kist_release(self);
+    (void)release_kist(self);
     PyErr_Restore(type, value, traceback);
 }
 
@@ -209,7 +209,7 @@ kist_dealloc(PyObject *object)
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs(object);
     }
-    (void)kist_release(self);
+    (void)release_kist(self);
     Py_CLEAR(self->path);
     type->tp_free(object);
     Py_DECREF(type);
@@ -359,7 +359,7 @@ static PyObject *
 kist_close_method(PyObject *object, PyObject *unused)
 {
     kist_object *self = (kist_object *)object;
-    const kist_status status = kist_release(self);
+    const kist_status status = release_kist(self);
 
     (void)unused;
     if (status != KIST_OK) {
@@ -388,7 +388,7 @@ kist_destroy_method(PyObject *object, PyObject *unused)
     if (kpy_chest_destroy(self->chest) < 0) {
         return NULL;
     }
-    (void)kist_release(self);
+    (void)release_kist(self);
     Py_RETURN_NONE;
 }
 

@@ -20,7 +20,7 @@ check_target(const ki_spot *target)
                : KI_FAIL(KIST_ERR_NOPARENT, NULL, KI_NO_OFFSET, "destination");
 }
 
-/* Puts a copy of a file that is entered to *target; the lock is held. */
+/* Puts a copy of a file that nobody writes to at *target; the lock is held. */
 static kist_status
 copy_file(kist_memfs *fs, ki_file *from, const ki_spot *target, int64_t now_ns)
 {
@@ -60,27 +60,84 @@ copy_file(kist_memfs *fs, ki_file *from, const ki_spot *target, int64_t now_ns)
     return KIST_OK;
 }
 
-/* What can be said before waiting. */
+/* Copies if nothing is in the way; the lock is held.  With *written set, a
+ * reference, nothing was done. */
 static kist_status
-check_copy(kist_memfs *fs, const ki_path *from, const ki_path *to)
+copy_path(kist_memfs *fs, const ki_path *from, const ki_path *to,
+          int64_t now_ns, ki_node **written)
 {
-    const ki_node *source;
-    ki_spot target;
+    ki_node *source = ki_tree_find(fs, from).node;
+    const ki_spot target = ki_tree_find(fs, to);
     kist_status status;
 
-    ki_brlock_read(&fs->lock);
-    source = ki_tree_find(fs, from).node;
-    target = ki_tree_find(fs, to);
+    *written = NULL;
     if (source == NULL) {
-        status = KIST_ERR_NOTFOUND;
+        return KIST_ERR_NOTFOUND;
     }
-    else if (source->is_dir) {
-        status = KI_FAIL(KIST_ERR_ISDIR, NULL, KI_NO_OFFSET, "copy");
+    if (source->is_dir) {
+        return KI_FAIL(KIST_ERR_ISDIR, NULL, KI_NO_OFFSET, "copy");
     }
-    else {
-        status = check_target(&target);
+    status = check_target(&target);
+    if (status != KIST_OK) {
+        return status;
     }
-    ki_brlock_unread(&fs->lock);
+    if (ki_fs_is_written(ki_node_file(source))) {
+        ki_node_ref(source);
+        *written = source;
+        return KIST_OK;
+    }
+    return copy_file(fs, ki_node_file(source), &target, now_ns);
+}
+
+/* Asks the guard about a copy of what is at the path now. */
+static kist_status
+guard_copy(kist_memfs *fs, kist_slice from)
+{
+    kist_memfs_stat stat = {0};
+
+    if (fs->options.guard != KIST_GUARD_PER_WRITE ||
+        kist_memfs_stat_path(fs, from, &stat) != KIST_OK) {
+        return KIST_OK; // what is wrong is told by the copy
+    }
+    return ki_fs_guard(
+        fs, ki_fs_usage_of(fs, stat.size, ki_fs_fresh_chunks(fs, stat.size)));
+}
+
+/* Both of them know: with *written set nothing was done. */
+typedef kist_status copier(kist_memfs *fs, const ki_path *from,
+                           const ki_path *to, int64_t now_ns,
+                           ki_node **written);
+
+/* Tries until nobody writes to what is to be copied. */
+static kist_status
+copy_by(copier *copy, kist_memfs *fs, kist_slice from, kist_slice to,
+        int64_t timeout_ms)
+{
+    const uint64_t deadline = ki_fs_deadline(fs, timeout_ms);
+    const int64_t now_ns = ki_fs_now(fs);
+    ki_path source = {0};
+    ki_path target = {0};
+    ki_node *written = NULL;
+    ki_file *held = NULL;
+    kist_status status = ki_path_init(&source, from);
+
+    if (status == KIST_OK) {
+        status = ki_path_init(&target, to);
+    }
+    while (status == KIST_OK) {
+        ki_brlock_write(&fs->lock);
+        status = copy(fs, &source, &target, now_ns, &written);
+        ki_brlock_unwrite(&fs->lock);
+        if (status != KIST_OK || written == NULL) {
+            break;
+        }
+        status = ki_fs_turn(fs, written, deadline, &held);
+    }
+    if (held != NULL) {
+        ki_fs_let_go(held);
+    }
+    ki_path_fini(&source);
+    ki_path_fini(&target);
     return status;
 }
 
@@ -88,44 +145,10 @@ kist_status
 kist_memfs_copy(kist_memfs *fs, kist_slice from, kist_slice to,
                 int64_t timeout_ms)
 {
-    ki_path source_path = {0};
-    ki_path target_path = {0};
-    ki_file *file = NULL;
-    kist_status status = ki_path_init(&source_path, from);
+    const kist_status status = guard_copy(fs, from);
 
-    if (status == KIST_OK) {
-        status = ki_path_init(&target_path, to);
-    }
-    if (status == KIST_OK) {
-        status = check_copy(fs, &source_path, &target_path);
-    }
-    if (status == KIST_OK) {
-        status =
-            ki_fs_hold_path(fs, from, ki_fs_deadline(fs, timeout_ms), &file);
-    }
-    if (status == KIST_OK) {
-        // A file that is entered to be read does not change its size.
-        const uint64_t size = file->content.size;
-
-        status = ki_fs_guard(
-            fs, ki_fs_usage_of(fs, size, ki_fs_fresh_chunks(fs, size)));
-        if (status == KIST_OK) {
-            const int64_t now_ns = ki_fs_now(fs);
-            ki_spot target;
-
-            ki_brlock_write(&fs->lock);
-            target = ki_tree_find(fs, &target_path);
-            status = check_target(&target);
-            if (status == KIST_OK) {
-                status = copy_file(fs, file, &target, now_ns);
-            }
-            ki_brlock_unwrite(&fs->lock);
-        }
-        ki_fs_let_go(file);
-    }
-    ki_path_fini(&source_path);
-    ki_path_fini(&target_path);
-    return status;
+    return status == KIST_OK ? copy_by(copy_path, fs, from, to, timeout_ms)
+                             : status;
 }
 
 /* --- what is below a directory ------------------------------------------- */
@@ -319,28 +342,7 @@ kist_status
 kist_memfs_copy_tree(kist_memfs *fs, kist_slice from, kist_slice to,
                      int64_t timeout_ms)
 {
-    const uint64_t deadline = ki_fs_deadline(fs, timeout_ms);
-    const int64_t now_ns = ki_fs_now(fs);
-    ki_path source_path = {0};
-    ki_path target_path = {0};
-    ki_node *written = NULL;
-    kist_status status = ki_path_init(&source_path, from);
-
-    if (status == KIST_OK) {
-        status = ki_path_init(&target_path, to);
-    }
-    while (status == KIST_OK) {
-        ki_brlock_write(&fs->lock);
-        status = copy_tree(fs, &source_path, &target_path, now_ns, &written);
-        ki_brlock_unwrite(&fs->lock);
-        if (written == NULL) {
-            break;
-        }
-        status = ki_fs_await_writer(fs, written, deadline);
-    }
-    ki_path_fini(&source_path);
-    ki_path_fini(&target_path);
-    return status;
+    return copy_by(copy_tree, fs, from, to, timeout_ms);
 }
 
 /* --- all of it ----------------------------------------------------------- */

@@ -7,15 +7,84 @@
 #include "memfs/listing.h"
 #include "memfs/tree.h"
 
-/* Lends all of a file that is entered, or cannot be entered by others. */
+/* Lends all of a file, in one piece if `join`, unless it is written to:
+ * LOCKED, as an answer and no failure. */
 static kist_status
-lend_all(ki_file *file, kist_loan *loan)
+lend_all(ki_file *file, bool join, kist_loan *loan)
 {
-    kist_status status;
+    ki_garbage garbage = {0};
+    kist_status status = KIST_OK;
 
     ki_latch_take(&file->latch);
-    status = ki_content_lend(&file->content, 0, file->content.size, loan);
+    if (file->turnstile.writer != 0) {
+        status = KIST_ERR_LOCKED;
+    }
+    else if (join) {
+        status = ki_content_join(&file->content, &garbage);
+    }
+    if (status == KIST_OK) {
+        status = ki_content_lend(&file->content, 0, file->content.size, loan);
+    }
     ki_latch_drop(&file->latch);
+    ki_garbage_empty(&garbage);
+    return status;
+}
+
+/*
+ * The same for a node that may have left the tree, after its writer if that
+ * must be.  Nobody is asked to wait for so short a reading: one who has the
+ * file open can export it although a writer waits for him.
+ */
+static kist_status
+lend_node(kist_memfs *fs, ki_node *node, bool join, int64_t timeout_ms,
+          kist_loan *loan)
+{
+    kist_status status = KIST_ERR_NOTFOUND;
+
+    ki_brlock_read(&fs->lock);
+    if (node->parent != NULL) {
+        status = lend_all(ki_node_file(node), join, loan);
+    }
+    ki_brlock_unread(&fs->lock);
+    if (status == KIST_ERR_LOCKED) {
+        status = ki_fs_hold(fs, node, ki_fs_deadline(fs, timeout_ms));
+        if (status == KIST_OK) {
+            status = lend_all(ki_node_file(node), join, loan);
+            ki_fs_let_go(ki_node_file(node));
+        }
+    }
+    return status;
+}
+
+static kist_status
+lend_path(kist_memfs *fs, kist_slice path, bool join, int64_t timeout_ms,
+          kist_loan *loan)
+{
+    ki_path straight;
+    kist_status status = ki_path_init(&straight, path);
+    ki_node *node;
+
+    *loan = (kist_loan){0};
+    if (status != KIST_OK) {
+        return status;
+    }
+    ki_brlock_read(&fs->lock);
+    node = ki_tree_find(fs, &straight).node;
+    if (node == NULL) {
+        status = KIST_ERR_NOTFOUND;
+    }
+    else if (node->is_dir) {
+        status = KI_FAIL(KIST_ERR_ISDIR, NULL, KI_NO_OFFSET, "export");
+    }
+    else {
+        ki_node_ref(node);
+    }
+    ki_brlock_unread(&fs->lock);
+    ki_path_fini(&straight);
+    if (status == KIST_OK) {
+        status = lend_node(fs, node, join, timeout_ms, loan);
+        ki_fs_forget(node);
+    }
     return status;
 }
 
@@ -23,39 +92,15 @@ kist_status
 kist_memfs_export(kist_memfs *fs, kist_slice path, int64_t timeout_ms,
                   kist_loan *loan)
 {
-    ki_file *file = NULL;
-    kist_status status =
-        ki_fs_hold_path(fs, path, ki_fs_deadline(fs, timeout_ms), &file);
-
-    *loan = (kist_loan){0};
-    if (status == KIST_OK) {
-        status = lend_all(file, loan);
-        ki_fs_let_go(file);
-    }
-    return status;
+    return lend_path(fs, path, false, timeout_ms, loan);
 }
 
 kist_status
 kist_memfs_view(kist_memfs *fs, kist_slice path, int64_t timeout_ms,
                 kist_loan *loan)
 {
-    ki_garbage garbage = {0};
-    ki_file *file = NULL;
-    kist_status status =
-        ki_fs_hold_path(fs, path, ki_fs_deadline(fs, timeout_ms), &file);
+    const kist_status status = lend_path(fs, path, true, timeout_ms, loan);
 
-    *loan = (kist_loan){0};
-    if (status != KIST_OK) {
-        return status;
-    }
-    ki_latch_take(&file->latch);
-    status = ki_content_join(&file->content, &garbage);
-    if (status == KIST_OK) {
-        status = ki_content_lend(&file->content, 0, file->content.size, loan);
-    }
-    ki_latch_drop(&file->latch);
-    ki_garbage_empty(&garbage);
-    ki_fs_let_go(file);
     if (status == KIST_OK && loan->size == 0) {
         loan->data = "";
     }
@@ -100,7 +145,7 @@ bundle_add(bundle *into, ki_node *node)
     }
     item = into->open.items + into->open.count;
     *item = (kist_memfs_item){.path.size = into->paths.size - start};
-    status = lend_all(ki_node_file(node), &item->loan);
+    status = lend_all(ki_node_file(node), false, &item->loan);
     into->open.count += status == KIST_OK;
     return status;
 }
@@ -181,6 +226,7 @@ kist_memfs_export_tree(kist_memfs *fs, kist_slice prefix, bool dirty,
     bundle *fresh = ki_calloc(1, sizeof(*fresh));
     ki_path straight = {0};
     ki_node *written = NULL;
+    ki_file *held = NULL;
     size_t start = 0;
     kist_status status = fresh == NULL ? no_memory() : KIST_OK;
 
@@ -196,10 +242,13 @@ kist_memfs_export_tree(kist_memfs *fs, kist_slice prefix, bool dirty,
         ki_brlock_write(&fs->lock);
         status = gather(fs, &straight, dirty, fresh, &written);
         ki_brlock_unwrite(&fs->lock);
-        if (written != NULL) {
-            status = ki_fs_await_writer(fs, written, deadline);
+        if (status == KIST_OK) {
+            status = ki_fs_turn(fs, written, deadline, &held);
         }
     } while (written != NULL && status == KIST_OK);
+    if (held != NULL) {
+        ki_fs_let_go(held);
+    }
     ki_path_fini(&straight);
     if (status != KIST_OK) {
         kist_memfs_bundle_free(&fresh->open);
@@ -311,14 +360,10 @@ kist_memfs_stream_next(kist_memfs_stream *stream, int64_t timeout_ms,
     *loan = (kist_loan){0};
     while (stream->next < stream->paths->count) {
         ki_node *node = stream->nodes[stream->next];
-        kist_status status =
-            ki_fs_hold(fs, node, ki_fs_deadline(fs, timeout_ms));
+        const kist_status status =
+            lend_node(fs, node, false, timeout_ms, loan);
 
         *path = stream->paths->names[stream->next];
-        if (status == KIST_OK) {
-            status = lend_all(ki_node_file(node), loan);
-            ki_fs_let_go(ki_node_file(node));
-        }
         stream->next += status == KIST_OK || status == KIST_ERR_NOTFOUND;
         if (status != KIST_ERR_NOTFOUND) {
             return status;

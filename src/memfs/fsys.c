@@ -299,62 +299,27 @@ ki_fs_is_written(ki_file *file)
     return written;
 }
 
-/* The lock is held for reading, and is not afterwards. */
-static kist_status
-hold(kist_memfs *fs, ki_node *node, uint64_t deadline)
+kist_status
+ki_fs_hold(kist_memfs *fs, ki_node *node, uint64_t deadline)
 {
-    ki_file *file = ki_node_file(node);
     ki_waiter waiter = {0};
     kist_status status = KIST_OK;
     bool inside;
 
-    ki_node_ref(node);
-    inside = ki_fs_enter_or_queue(file, false, &waiter);
-    ki_brlock_unread(&fs->lock);
-    if (!inside) {
-        status = ki_fs_await(file, &waiter, deadline);
-    }
-    if (status != KIST_OK) {
-        ki_fs_forget(node);
-    }
-    return status;
-}
-
-kist_status
-ki_fs_hold(kist_memfs *fs, ki_node *node, uint64_t deadline)
-{
     ki_brlock_read(&fs->lock);
     if (node->parent == NULL) {
         ki_brlock_unread(&fs->lock);
         return KIST_ERR_NOTFOUND;
     }
-    return hold(fs, node, deadline);
-}
-
-kist_status
-ki_fs_hold_path(kist_memfs *fs, kist_slice path, uint64_t deadline,
-                ki_file **file)
-{
-    ki_path straight;
-    kist_status status = ki_path_init(&straight, path);
-    ki_node *node;
-
+    ki_node_ref(node);
+    inside = ki_fs_enter_or_queue(ki_node_file(node), false, &waiter);
+    ki_brlock_unread(&fs->lock);
+    if (!inside) {
+        status = ki_fs_await(ki_node_file(node), &waiter, deadline);
+    }
     if (status != KIST_OK) {
-        return status;
+        ki_fs_forget(node);
     }
-    ki_brlock_read(&fs->lock);
-    node = ki_tree_find(fs, &straight).node;
-    if (node == NULL || node->is_dir) {
-        ki_brlock_unread(&fs->lock);
-        status = node == NULL
-                     ? KIST_ERR_NOTFOUND
-                     : KI_FAIL(KIST_ERR_ISDIR, NULL, KI_NO_OFFSET, "file");
-    }
-    else {
-        *file = ki_node_file(node);
-        status = hold(fs, node, deadline);
-    }
-    ki_path_fini(&straight);
     return status;
 }
 
@@ -375,14 +340,22 @@ ki_fs_forget(ki_node *node)
 }
 
 kist_status
-ki_fs_await_writer(kist_memfs *fs, ki_node *node, uint64_t deadline)
+ki_fs_turn(kist_memfs *fs, ki_node *written, uint64_t deadline, ki_file **held)
 {
-    kist_status status = ki_fs_hold(fs, node, deadline);
+    kist_status status = KIST_OK;
 
-    if (status == KIST_OK) {
-        ki_fs_let_go(ki_node_file(node));
+    if (*held != NULL) {
+        ki_fs_let_go(*held);
+        *held = NULL;
     }
-    ki_fs_forget(node);
+    if (written != NULL) {
+        status = ki_fs_hold(fs, written, deadline);
+        if (status == KIST_OK) {
+            *held = ki_node_file(written);
+        }
+        ki_fs_forget(written);
+    }
+    // Removed meanwhile is fine too.
     return status == KIST_ERR_NOTFOUND ? KIST_OK : status;
 }
 

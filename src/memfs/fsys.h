@@ -117,22 +117,25 @@ bool ki_fs_is_written(ki_file *file);
 bool ki_fs_is_open(ki_file *file);
 
 /*
- * Enters the file at a path, or a node that may have left the tree, to read
- * it, and takes a reference; ki_fs_let_go() gives both back.  NOTFOUND, ISDIR,
- * LOCKED at the deadline.
+ * Enters a file that may have left the tree, to read it, and takes a
+ * reference; ki_fs_let_go() gives both back.  NOTFOUND, LOCKED at the
+ * deadline.
  */
-KIST_NODISCARD kist_status ki_fs_hold_path(kist_memfs *fs, kist_slice path,
-                                           uint64_t deadline, ki_file **file);
 KIST_NODISCARD kist_status ki_fs_hold(kist_memfs *fs, ki_node *node,
                                       uint64_t deadline);
 void ki_fs_let_go(ki_file *file);
 
+/*
+ * For work on many files that must find none of them written to: after it
+ * met one (`written`, a reference that is dropped here), waits for that one
+ * and is inside it while the work is tried again; so a row of writers cannot
+ * keep it out.  *held is the file of the last time, let go first; begin with
+ * NULL and end with `written` NULL.  OK: try (again).  LOCKED.
+ */
+KIST_NODISCARD kist_status ki_fs_turn(kist_memfs *fs, ki_node *written,
+                                      uint64_t deadline, ki_file **held);
+
 /* Drops a reference to a node.  Calls out. */
 void ki_fs_forget(ki_node *node);
-
-/* Waits until nobody writes to the file, or it is gone, and drops the caller's
- * reference.  LOCKED at the deadline. */
-KIST_NODISCARD kist_status ki_fs_await_writer(kist_memfs *fs, ki_node *node,
-                                              uint64_t deadline);
 
 #endif /* KI_MEMFS_FSYS_H */

@@ -108,7 +108,7 @@ take_brackets(text *t, const unsigned char *last, text *contents)
     if (last == NULL || last < at) {
         return false;
     }
-    at = memchr(at, ']', (size_t)(t->end - at));
+    at = memchr(at, ']', (size_t)(last - at) + 1);
     *contents = (text){t->at, at};
     t->at = at + 1;
     return true;
