@@ -80,17 +80,20 @@ enter(entry *into, ki_node *node)
         ki_fs_enter_or_queue(into->file->file, exclusive, into->waiter);
 }
 
-/* The same for a path where nothing was a moment ago. */
+/* The same for a path where nothing was when there had been `changes`. */
 static kist_status
-make_and_enter(kist_memfs *fs, const ki_path *path, entry *into)
+make_and_enter(kist_memfs *fs, const ki_path *path, ki_spot spot,
+               uint64_t changes, entry *into)
 {
     const int64_t now_ns = ki_fs_now(fs);
-    kist_status status;
-    ki_spot spot;
+    kist_status status = KIST_ERR_NOTFOUND;
 
     ki_brlock_write(&fs->lock);
-    spot = ki_tree_find(fs, path); // another may have been faster
-    status = judge(&spot, (kist_memfs_mode)into->file->mode);
+    if (fs->names.changes != changes) {
+        // Another may have been faster.
+        spot = ki_tree_find(fs, path);
+        status = judge(&spot, (kist_memfs_mode)into->file->mode);
+    }
     if (status == KIST_ERR_NOTFOUND) {
         ki_file *file = NULL;
 
@@ -110,10 +113,12 @@ static kist_status
 enter_path(kist_memfs *fs, const ki_path *path, entry *into)
 {
     const kist_memfs_mode mode = (kist_memfs_mode)into->file->mode;
+    uint64_t changes;
     kist_status status;
     ki_spot spot;
 
     ki_brlock_read(&fs->lock);
+    changes = fs->names.changes;
     spot = ki_tree_find(fs, path);
     status = judge(&spot, mode);
     if (status == KIST_OK) {
@@ -122,7 +127,7 @@ enter_path(kist_memfs *fs, const ki_path *path, entry *into)
     ki_brlock_unread(&fs->lock);
     if (status == KIST_ERR_NOTFOUND && mode != KIST_MODE_RB &&
         mode != KIST_MODE_RPB) {
-        status = make_and_enter(fs, path, into);
+        status = make_and_enter(fs, path, spot, changes, into);
     }
     return status;
 }

@@ -145,14 +145,25 @@ void
 ki_fs_drop(kist_memfs *fs)
 {
     ki_garbage garbage = {0};
+    ki_node *at;
 
     if (atomic_fetch_sub_explicit(&fs->refs, 1, memory_order_acq_rel) > 1) {
         return;
     }
-    while (fs->root->first != NULL) {
-        ki_tree_bury(fs, ki_tree_take_out(fs, fs->root->first), &garbage);
+    // Nobody else knows of a node now: the table need not hear of it.
+    at = &fs->root->node;
+    while (at != NULL) {
+        ki_node *child = at->is_dir ? ki_node_dir(at)->first : NULL;
+        ki_node *done = at;
+
+        if (child != NULL) {
+            ki_node_dir(at)->first = child->next;
+            at = child;
+            continue;
+        }
+        at = at->parent == NULL ? NULL : &at->parent->node;
+        ki_node_drop(done, &garbage);
     }
-    ki_node_drop(&fs->root->node, &garbage);
     ki_names_fini(&fs->names);
     ki_brlock_fini(&fs->lock);
     ki_free(fs);

@@ -31,14 +31,15 @@ ki_listing_take(ki_listing *listing, size_t dirs, kist_memfs_names **names)
     const size_t head =
         sizeof(**names) + listing->count * sizeof(*(*names)->names);
     kist_memfs_names *fresh = ki_realloc(NULL, head + listing->text.size);
-    char *text = (char *)fresh + head;
     size_t start = 0;
+    char *text;
 
     *names = fresh;
     if (fresh == NULL) {
         ki_listing_fini(listing);
         return KI_FAIL(KIST_ERR_NOMEM, NULL, KI_NO_OFFSET, "names");
     }
+    text = (char *)fresh + head;
     fresh->count = listing->count;
     fresh->dirs = dirs;
     fresh->names = (kist_slice *)(fresh + 1);

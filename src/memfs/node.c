@@ -177,6 +177,7 @@ ki_names_link(ki_names *names, ki_dir *dir, ki_node *node)
     node->bucket_next = *bucket;
     *bucket = node;
     names->count++;
+    names->changes++;
 
     node->parent = dir;
     node->next = NULL;
@@ -202,6 +203,7 @@ ki_names_unlink(ki_names *names, ki_node *node)
     }
     *link = node->bucket_next;
     names->count--;
+    names->changes++;
 
     if (node->previous != NULL) {
         node->previous->next = node->next;

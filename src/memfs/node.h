@@ -100,6 +100,7 @@ typedef struct ki_names {
     ki_node **buckets;
     uint64_t mask; /* buckets - 1 */
     uint64_t count;
+    uint64_t changes; /* names that came or went, ever */
     uint64_t seed;
 } ki_names;
 
