@@ -431,6 +431,7 @@ swap_trees(kist_memfs *fs, kist_memfs *with)
     ki_dir *root = fs->root;
 
     fs->names = with->names;
+    fs->names.changes += names.changes + 1; // never the same again
     with->names = names;
     fs->root = with->root;
     with->root = root;
@@ -444,6 +445,8 @@ kist_status
 kist_memfs_restore(kist_memfs *fs, kist_memfs *from)
 {
     const ki_node *open;
+    ki_garbage garbage = {0};
+    ki_node *chain = NULL;
     kist_memfs *other;
     uint64_t nodes;
     kist_status status = kist_memfs_clone(from, &other);
@@ -469,9 +472,15 @@ kist_memfs_restore(kist_memfs *fs, kist_memfs *from)
                                fs->options.nodes_max, "restore");
     }
     else {
+        // Walks and streams of fs must find that the old nodes have left.
         swap_trees(fs, other);
+        while (other->root->first != NULL) {
+            chain = ki_tree_take_out(other, other->root->first, chain);
+        }
     }
     ki_brlock_unwrite(&fs->lock);
+    ki_tree_bury(chain, &garbage);
     kist_memfs_free(other);
+    ki_garbage_empty(&garbage);
     return status;
 }

@@ -3,6 +3,7 @@
  * many one after the other.
  */
 #include "base/alloc.h"
+#include "base/assertion.h"
 #include "base/fail.h"
 #include "memfs/listing.h"
 #include "memfs/tree.h"
@@ -10,9 +11,8 @@
 /* Lends all of a file, in one piece if `join`, unless it is written to:
  * LOCKED, as an answer and no failure. */
 static kist_status
-lend_all(ki_file *file, bool join, kist_loan *loan)
+lend_all(ki_file *file, bool join, kist_loan *loan, ki_garbage *garbage)
 {
-    ki_garbage garbage = {0};
     kist_status status = KIST_OK;
 
     ki_latch_take(&file->latch);
@@ -20,56 +20,43 @@ lend_all(ki_file *file, bool join, kist_loan *loan)
         status = KIST_ERR_LOCKED;
     }
     else if (join) {
-        status = ki_content_join(&file->content, &garbage);
+        status = ki_content_join(&file->content, garbage);
     }
     if (status == KIST_OK) {
         status = ki_content_lend(&file->content, 0, file->content.size, loan);
     }
     ki_latch_drop(&file->latch);
-    ki_garbage_empty(&garbage);
+    return status;
+}
+
+/* The same after the writer of a node that may have left the tree. */
+static kist_status
+lend_later(kist_memfs *fs, ki_node *node, bool join, int64_t timeout_ms,
+           kist_loan *loan, ki_garbage *garbage)
+{
+    kist_status status = ki_fs_hold(fs, node, ki_fs_deadline(fs, timeout_ms));
+
+    if (status == KIST_OK) {
+        status = lend_all(ki_node_file(node), join, loan, garbage);
+        ki_fs_let_go(ki_node_file(node));
+    }
     return status;
 }
 
 /*
- * The same for a node that may have left the tree, after its writer if that
- * must be.  Nobody is asked to wait for so short a reading: one who has the
- * file open can export it although a writer waits for him.
+ * Nobody is asked to wait for so short a reading as lend_all(): one who has
+ * the file open can export it although a writer waits for him.
  */
 static kist_status
-lend_node(kist_memfs *fs, ki_node *node, bool join, int64_t timeout_ms,
+lend_path(kist_memfs *fs, const ki_path *path, bool join, int64_t timeout_ms,
           kist_loan *loan)
 {
-    kist_status status = KIST_ERR_NOTFOUND;
-
-    ki_brlock_read(&fs->lock);
-    if (node->parent != NULL) {
-        status = lend_all(ki_node_file(node), join, loan);
-    }
-    ki_brlock_unread(&fs->lock);
-    if (status == KIST_ERR_LOCKED) {
-        status = ki_fs_hold(fs, node, ki_fs_deadline(fs, timeout_ms));
-        if (status == KIST_OK) {
-            status = lend_all(ki_node_file(node), join, loan);
-            ki_fs_let_go(ki_node_file(node));
-        }
-    }
-    return status;
-}
-
-static kist_status
-lend_path(kist_memfs *fs, kist_slice path, bool join, int64_t timeout_ms,
-          kist_loan *loan)
-{
-    ki_path straight;
-    kist_status status = ki_path_init(&straight, path);
+    ki_garbage garbage = {0};
     ki_node *node;
+    kist_status status;
 
-    *loan = (kist_loan){0};
-    if (status != KIST_OK) {
-        return status;
-    }
     ki_brlock_read(&fs->lock);
-    node = ki_tree_find(fs, &straight).node;
+    node = ki_tree_find(fs, path).node;
     if (node == NULL) {
         status = KIST_ERR_NOTFOUND;
     }
@@ -77,14 +64,39 @@ lend_path(kist_memfs *fs, kist_slice path, bool join, int64_t timeout_ms,
         status = KI_FAIL(KIST_ERR_ISDIR, NULL, KI_NO_OFFSET, "export");
     }
     else {
-        ki_node_ref(node);
+        status = lend_all(ki_node_file(node), join, loan, &garbage);
+        if (status == KIST_ERR_LOCKED) {
+            ki_node_ref(node);
+        }
     }
     ki_brlock_unread(&fs->lock);
-    ki_path_fini(&straight);
-    if (status == KIST_OK) {
-        status = lend_node(fs, node, join, timeout_ms, loan);
+    if (status == KIST_ERR_LOCKED) {
+        status = lend_later(fs, node, join, timeout_ms, loan, &garbage);
         ki_fs_forget(node);
+        if (status == KIST_ERR_NOTFOUND) {
+            // That node has left; another may be at the path now.
+            status = KIST_ERR_BUSY;
+        }
     }
+    ki_garbage_empty(&garbage);
+    return status;
+}
+
+static kist_status
+lend(kist_memfs *fs, kist_slice path, bool join, int64_t timeout_ms,
+     kist_loan *loan)
+{
+    ki_path straight;
+    kist_status status = ki_path_init(&straight, path);
+
+    *loan = (kist_loan){0};
+    if (status != KIST_OK) {
+        return status;
+    }
+    do {
+        status = lend_path(fs, &straight, join, timeout_ms, loan);
+    } while (status == KIST_ERR_BUSY);
+    ki_path_fini(&straight);
     return status;
 }
 
@@ -92,14 +104,14 @@ kist_status
 kist_memfs_export(kist_memfs *fs, kist_slice path, int64_t timeout_ms,
                   kist_loan *loan)
 {
-    return lend_path(fs, path, false, timeout_ms, loan);
+    return lend(fs, path, false, timeout_ms, loan);
 }
 
 kist_status
 kist_memfs_view(kist_memfs *fs, kist_slice path, int64_t timeout_ms,
                 kist_loan *loan)
 {
-    const kist_status status = lend_path(fs, path, true, timeout_ms, loan);
+    const kist_status status = lend(fs, path, true, timeout_ms, loan);
 
     if (status == KIST_OK && loan->size == 0) {
         loan->data = "";
@@ -126,6 +138,7 @@ static kist_status
 bundle_add(bundle *into, ki_node *node)
 {
     const size_t start = into->paths.size;
+    ki_garbage none = {0};
     kist_memfs_item *item;
     kist_status status = ki_tree_path(node, &into->paths);
 
@@ -145,7 +158,8 @@ bundle_add(bundle *into, ki_node *node)
     }
     item = into->open.items + into->open.count;
     *item = (kist_memfs_item){.path.size = into->paths.size - start};
-    status = lend_all(ki_node_file(node), false, &item->loan);
+    status = lend_all(ki_node_file(node), false, &item->loan, &none);
+    KI_ASSERT(none.first == NULL); // nothing was put together
     into->open.count += status == KIST_OK;
     return status;
 }
@@ -350,18 +364,35 @@ kist_memfs_stream_open(kist_memfs *fs, kist_slice prefix, bool dirty,
     return KIST_OK;
 }
 
+/* The file whose turn it is, if it is still in the tree. */
+static kist_status
+lend_next(kist_memfs_stream *stream, int64_t timeout_ms, kist_loan *loan)
+{
+    kist_memfs *fs = stream->fs;
+    ki_node *node = stream->nodes[stream->next];
+    ki_garbage garbage = {0};
+    kist_status status = KIST_ERR_NOTFOUND;
+
+    ki_brlock_read(&fs->lock);
+    if (node->parent != NULL) {
+        status = lend_all(ki_node_file(node), false, loan, &garbage);
+    }
+    ki_brlock_unread(&fs->lock);
+    if (status == KIST_ERR_LOCKED) {
+        status = lend_later(fs, node, false, timeout_ms, loan, &garbage);
+    }
+    ki_garbage_empty(&garbage);
+    return status;
+}
+
 kist_status
 kist_memfs_stream_next(kist_memfs_stream *stream, int64_t timeout_ms,
                        kist_slice *path, kist_loan *loan)
 {
-    kist_memfs *fs = stream->fs;
-
     *path = kist_bytes(NULL, 0);
     *loan = (kist_loan){0};
     while (stream->next < stream->paths->count) {
-        ki_node *node = stream->nodes[stream->next];
-        const kist_status status =
-            lend_node(fs, node, false, timeout_ms, loan);
+        const kist_status status = lend_next(stream, timeout_ms, loan);
 
         *path = stream->paths->names[stream->next];
         stream->next += status == KIST_OK || status == KIST_ERR_NOTFOUND;

@@ -350,21 +350,6 @@ release_unused(const import *all)
     }
 }
 
-/* What was replaced is counted no more already. */
-static void
-bury(ki_node *chain, ki_garbage *garbage)
-{
-    while (chain != NULL) {
-        ki_file *file = ki_node_file(chain);
-
-        chain = chain->bucket_next;
-        ki_latch_take(&file->latch);
-        ki_content_clear(&file->content, garbage);
-        ki_latch_drop(&file->latch);
-        ki_node_drop(&file->node, garbage);
-    }
-}
-
 /* Straight paths, and how many bytes they bring. */
 static kist_status
 read_items(import *all, uint64_t *bytes)
@@ -404,7 +389,7 @@ run(import *all)
         undo(all);
     }
     ki_brlock_unwrite(&all->fs->lock);
-    bury(replaced, &garbage);
+    ki_tree_bury(replaced, &garbage);
     ki_garbage_empty(&garbage);
     return status;
 }

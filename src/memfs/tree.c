@@ -174,10 +174,20 @@ ki_made_undo(kist_memfs *fs, ki_made *made)
     *made = (ki_made){0};
 }
 
-ki_node *
-ki_tree_take_out(kist_memfs *fs, ki_node *node)
+/* What the file counts is given back; its bytes go later, without the lock. */
+static void
+discount(kist_memfs *fs, ki_file *file)
 {
-    ki_node *chain = NULL;
+    ki_latch_take(&file->latch);
+    ki_quota_release(&fs->quota, ki_fs_usage(fs, file));
+    ki_fs_sub(&fs->chunks, file->chunks);
+    file->chunks = 0;
+    ki_latch_drop(&file->latch);
+}
+
+ki_node *
+ki_tree_take_out(kist_memfs *fs, ki_node *node, ki_node *chain)
+{
     ki_node *at = node;
     ki_dir *above;
 
@@ -190,7 +200,7 @@ ki_tree_take_out(kist_memfs *fs, ki_node *node)
         ki_names_unlink(&fs->names, at);
         ki_fs_sub(at->is_dir ? &fs->dirs : &fs->files, 1);
         if (!at->is_dir) {
-            ki_fs_sub(&fs->chunks, ki_node_file(at)->chunks);
+            discount(fs, ki_node_file(at));
         }
         at->bucket_next = chain;
         chain = at;
@@ -200,7 +210,7 @@ ki_tree_take_out(kist_memfs *fs, ki_node *node)
 }
 
 void
-ki_tree_bury(kist_memfs *fs, ki_node *chain, ki_garbage *garbage)
+ki_tree_bury(ki_node *chain, ki_garbage *garbage)
 {
     while (chain != NULL) {
         ki_node *node = chain;
@@ -208,15 +218,11 @@ ki_tree_bury(kist_memfs *fs, ki_node *chain, ki_garbage *garbage)
         chain = node->bucket_next;
         if (!node->is_dir) {
             ki_file *file = ki_node_file(node);
-            uint64_t usage;
 
             // A closed handle may hold the node, but not its bytes.
             ki_latch_take(&file->latch);
-            usage = ki_fs_usage(fs, file);
             ki_content_clear(&file->content, garbage);
-            file->chunks = 0;
             ki_latch_drop(&file->latch);
-            ki_quota_release(&fs->quota, usage);
         }
         ki_node_drop(node, garbage);
     }

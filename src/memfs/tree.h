@@ -67,14 +67,14 @@ void ki_made_undo(kist_memfs *fs, ki_made *made);
 void ki_tree_touch(ki_dir *dir, int64_t now_ns);
 
 /*
- * Takes `node` and all below it out of the tree and its counters, without
- * their quota, and chains them by `bucket_next`; the references are the
- * caller's.
+ * Takes `node` and all below it, none of them open, out of the tree, its
+ * counters and its quota, and chains them by `bucket_next` before `chain`; the
+ * references are the caller's.
  */
-ki_node *ki_tree_take_out(kist_memfs *fs, ki_node *node);
+ki_node *ki_tree_take_out(kist_memfs *fs, ki_node *node, ki_node *chain);
 
-/* Gives the quota of such a chain back, and drops it.  Without the lock. */
-void ki_tree_bury(kist_memfs *fs, ki_node *chain, ki_garbage *garbage);
+/* Drops such a chain, with what the files hold.  Without the lock. */
+void ki_tree_bury(ki_node *chain, ki_garbage *garbage);
 
 /* The first open file at or below `node`, or NULL. */
 ki_node *ki_tree_find_open(ki_node *node);

@@ -54,7 +54,7 @@ take_out(kist_memfs *fs, ki_node *node, int64_t now_ns, ki_node **chain)
         return ki_tree_fail_open(open);
     }
     ki_tree_touch(node->parent, now_ns);
-    *chain = ki_tree_take_out(fs, node);
+    *chain = ki_tree_take_out(fs, node, NULL);
     return KIST_OK;
 }
 
@@ -87,7 +87,7 @@ remove_node(kist_memfs *fs, kist_slice path, bool is_dir)
         status = take_out(fs, node, now_ns, &chain);
     }
     ki_brlock_unwrite(&fs->lock);
-    ki_tree_bury(fs, chain, &garbage);
+    ki_tree_bury(chain, &garbage);
     ki_garbage_empty(&garbage);
     ki_path_fini(&straight);
     return status;
