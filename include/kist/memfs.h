@@ -35,6 +35,9 @@
  * to call once nobody needs them: they are stored and given back without a
  * copy.
  *
+ * FORK.  A child of fork() has its own copy, good if no other thread of the
+ * parent was inside a call on it, or waited for a file, at that moment.
+ *
  * Layer    public.
  * Threads  any number may use one file system, and one open file.
  */

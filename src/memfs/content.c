@@ -7,10 +7,16 @@
 #include "base/fail.h"
 #include "memfs/loan.h"
 
+// What is copied around a small write: more in a larger file, whose row would
+// get long otherwise.
 #define PAGE_MIN  ((uint64_t)16 << 10)
-#define PAGES_MAX 4096u                  // a file is not cut finer than this
+#define PAGE_MAX  ((uint64_t)1 << 20)
+#define PAGES_MAX 4096u
+
 #define TAIL_MAX  (KI_CONTENT_LARGE - 1) // of a block that grows by moving
 #define ROOM_MIN  4u
+#define SMALL     ((uint64_t)4 << 10) // segs below this are gathered
+#define ROW_SLACK 64u                 // a row so short is left alone
 
 static kist_status
 no_memory(void)
@@ -134,71 +140,70 @@ ki_content_share(const ki_content *content, ki_content *copy)
 
 /* --- putting a block in place of what is there --------------------------- */
 
-/* Drops what lies wholly in [start, end) and trims what reaches into it;
- * answers where a seg for that range belongs.  Needs room for one more. */
-static uint32_t
-cut_out(ki_content *content, uint64_t start, uint64_t end, ki_garbage *garbage)
-{
-    ki_seg *segs = segs_for_change(content);
-    uint32_t first = find_seg(content, start);
-    uint32_t next;
-
-    if (segs[first].start < start) {
-        if (end_of(content, first) > end) {
-            // The range lies inside one seg: its end becomes another.
-            memmove(segs + first + 2, segs + first + 1,
-                    (content->count - first - 1) * sizeof(*segs));
-            segs[first + 1] = segs[first];
-            segs[first + 1].start = end;
-            segs[first + 1].skip += end - segs[first].start;
-            if (segs[first].block != NULL) {
-                ki_block_ref(segs[first].block);
-            }
-            content->count++;
-            return first + 1;
-        }
-        first++;
-    }
-    for (next = first; next < content->count && end_of(content, next) <= end;
-         next++) {
-        ki_block_drop(segs[next].block, garbage);
-    }
-    if (next < content->count && segs[next].start < end) {
-        segs[next].skip += end - segs[next].start;
-        segs[next].start = end;
-    }
-    memmove(segs + first, segs + next,
-            (content->count - next) * sizeof(*segs));
-    content->count -= next - first;
-    return first;
-}
-
-/* Needs room for one more; start + size is at or beyond every seg before. */
-static void
-insert_seg(ki_content *content, uint32_t at, uint64_t start, uint64_t skip,
-           ki_block *block)
-{
-    ki_seg *segs = segs_for_change(content);
-
-    memmove(segs + at + 1, segs + at, (content->count - at) * sizeof(*segs));
-    segs[at] = (ki_seg){start, skip, block};
-    content->count++;
-}
-
 /* Zeros up to `offset`, behind the end.  Needs room for one more. */
 static void
 pad(ki_content *content, uint64_t offset)
 {
-    const ki_seg *segs = segs_of(content);
+    ki_seg *segs = segs_for_change(content);
 
     if (offset <= content->size) {
         return;
     }
     if (content->count == 0 || segs[content->count - 1].block != NULL) {
-        insert_seg(content, content->count, content->size, 0, NULL);
+        segs[content->count++] = (ki_seg){content->size, 0, NULL};
     }
     content->size = offset;
 }
+
+/*
+ * Puts one seg in the place of [start, end), which may reach beyond the end
+ * of the file but begins inside it.  What it hides is dropped, what it hides
+ * in part is cut.  Needs room for two more; moves the row once.
+ */
+static void
+put_seg(ki_content *content, const ki_seg *seg, uint64_t end,
+        ki_garbage *garbage)
+{
+    ki_seg *segs = segs_for_change(content);
+    uint32_t first = find_seg(content, seg->start);
+    uint32_t next = first;
+    ki_seg right = {0};
+    uint32_t rights = 0;
+    uint32_t keeps;
+
+    // What is left of the first seg stays where it is.
+    keeps = segs[first].start < seg->start;
+    while (next < content->count && end_of(content, next) <= end) {
+        next++;
+    }
+    if (next < content->count && segs[next].start < end) {
+        right = segs[next];
+        right.skip += end - right.start;
+        right.start = end;
+        rights = 1;
+        if (next == first && keeps && right.block != NULL) {
+            ki_block_ref(right.block); // both of its ends are left
+        }
+    }
+    for (uint32_t index = first + keeps; index < next; index++) {
+        ki_block_drop(segs[index].block, garbage);
+    }
+    first += keeps;
+    next += rights;
+    next = next < first ? first : next;
+    memmove(segs + first + 1 + rights, segs + next,
+            (content->count - next) * sizeof(*segs));
+    segs[first] = *seg;
+    if (rights != 0) {
+        segs[first + 1] = right;
+    }
+    content->count = content->count - (next - first) + 1 + rights;
+    if (end > content->size) {
+        content->size = end;
+    }
+}
+
+/* --- keeping the row short, and what it pins small ----------------------- */
 
 /* A copy of the seg's bytes in a block of its own, or no change. */
 static void
@@ -217,13 +222,70 @@ copy_out(ki_content *content, uint32_t index, ki_garbage *garbage)
     seg->skip = 0;
 }
 
-/* `bytes` more have lost their place: bounds what is pinned and not seen. */
+static bool
+hides_most(const ki_seg *seg, uint64_t size)
+{
+    return seg->block != NULL &&
+           seg->block->size / 2 > size + sizeof(ki_block);
+}
+
+/* How many segs from `index` on are so small, and stand so close, that they
+ * should be one; *bytes is their size. */
+static uint32_t
+find_run(const ki_content *content, uint32_t index, uint64_t *bytes)
+{
+    uint32_t count = 0;
+
+    *bytes = 0;
+    while (index < content->count) {
+        const uint64_t size =
+            end_of(content, index) - segs_of(content)[index].start;
+
+        if (size >= SMALL || *bytes + size > PAGE_MIN) {
+            break;
+        }
+        *bytes += size;
+        index++;
+        count++;
+    }
+    return count;
+}
+
+static void copy_bytes(const ki_content *content, uint64_t offset,
+                       uint64_t size, uint8_t *data);
+
+/* Puts rows of small segs into a block each, where there is memory for it. */
+static void
+gather(ki_content *content, ki_garbage *garbage)
+{
+    for (uint32_t index = 0; index < content->count; index++) {
+        const uint64_t start = segs_of(content)[index].start;
+        uint64_t bytes;
+        ki_block *block;
+
+        if (find_run(content, index, &bytes) < 2) {
+            continue;
+        }
+        block = ki_block_new(bytes);
+        if (block != NULL) {
+            const ki_seg seg = {start, 0, block};
+
+            copy_bytes(content, start, bytes, block->data);
+            put_seg(content, &seg, start + bytes, garbage);
+        }
+    }
+}
+
+/* `bytes` have lost their place to others. */
 static void
 tidy(ki_content *content, uint64_t bytes, ki_garbage *garbage)
 {
     const ki_seg *segs = segs_of(content);
 
     if (content->room != 0) {
+        if (content->count > ROW_SLACK + content->size / SMALL * 4) {
+            gather(content, garbage);
+        }
         content->row.many.spliced += bytes;
         if (content->row.many.spliced <= content->size + KI_CONTENT_LARGE) {
             return;
@@ -231,10 +293,8 @@ tidy(ki_content *content, uint64_t bytes, ki_garbage *garbage)
         content->row.many.spliced = 0;
     }
     for (uint32_t index = 0; index < content->count; index++) {
-        const uint64_t size = end_of(content, index) - segs[index].start;
-
-        if (segs[index].block != NULL &&
-            segs[index].block->size / 2 > size + sizeof(ki_block)) {
+        if (hides_most(segs + index,
+                       end_of(content, index) - segs[index].start)) {
             copy_out(content, index, garbage);
         }
     }
@@ -246,24 +306,30 @@ ki_content_splice(ki_content *content, uint64_t offset, ki_block *block,
 {
     const uint64_t end = offset + size;
     const uint64_t before = content->size;
-    const kist_status status = reserve(content, 2);
-    uint32_t at;
+    const ki_seg seg = {offset, 0, block};
+    uint32_t more = 2;
+    kist_status status;
 
+    if (offset == before || (offset == 0 && end >= before)) {
+        more = offset == before ? 1 : 0;
+    }
+    status = reserve(content, more);
     if (status != KIST_OK) {
         return status;
     }
     pad(content, offset);
     if (offset == content->size) {
-        insert_seg(content, content->count, offset, 0, block);
-        content->size = end;
-        return KIST_OK;
-    }
-    at = cut_out(content, offset, end, garbage);
-    insert_seg(content, at, offset, 0, block);
-    if (end > content->size) {
+        segs_for_change(content)[content->count++] = seg;
         content->size = end;
     }
-    tidy(content, (end < before ? end : before) - offset, garbage);
+    else {
+        put_seg(content, &seg, end, garbage);
+    }
+    if (offset != before) {
+        tidy(content,
+             offset > before ? 0 : (end < before ? end : before) - offset,
+             garbage);
+    }
     return KIST_OK;
 }
 
@@ -274,7 +340,7 @@ page_size(const ki_content *content)
 {
     uint64_t page = PAGE_MIN;
 
-    while (content->size / PAGES_MAX > page) {
+    while (content->size / PAGES_MAX > page && page < PAGE_MAX) {
         page *= 2;
     }
     return page;
@@ -476,32 +542,11 @@ ki_content_resize(ki_content *content, uint64_t size, ki_garbage *garbage)
     }
     content->count = keep;
     content->size = size;
-    if (size < before) {
-        tidy(content, before - size, garbage);
+    if (hides_most(segs_of(content) + keep - 1,
+                   size - segs_of(content)[keep - 1].start)) {
+        copy_out(content, keep - 1, garbage);
     }
     return KIST_OK;
-}
-
-kist_status
-ki_content_join(ki_content *content, ki_garbage *garbage)
-{
-    ki_block *block;
-    kist_status status;
-
-    if (content->count == 0 ||
-        (content->count == 1 && segs_of(content)[0].block != NULL)) {
-        return KIST_OK;
-    }
-    block = ki_block_new(content->size);
-    if (block == NULL) {
-        return no_memory();
-    }
-    copy_bytes(content, 0, content->size, block->data);
-    status = ki_content_splice(content, 0, block, content->size, garbage);
-    if (status != KIST_OK) {
-        ki_block_drop(block, garbage);
-    }
-    return status;
 }
 
 kist_status

@@ -19,9 +19,11 @@
  *   - A seg without a block is zeros, and takes no memory.
  *   - Each seg has a reference to its block.  A block with one reference is
  *     reached by one seg, so what is writable belongs to this file alone.
- *   - What is pinned and not seen is bounded: once more than `size` bytes have
- *     been put in place of others, segs that show less than half of their
- *     block are copied out of it (ki_content_tidy).
+ *   - What is pinned and not seen is bounded: once more than `size` + 64 KiB
+ *     have been put in place of others, and at the end of a file that was cut,
+ *     segs that show less than half of their block are copied out of it.
+ *   - The row is bounded: at most 64 segs and four for each 4 KiB; beyond that
+ *     neighbours of less than 4 KiB are gathered into blocks.
  *   - A row of one is kept in place of the array (room 0).
  *
  * Layer    memfs.
@@ -91,10 +93,6 @@ KIST_NODISCARD kist_status ki_content_resize(ki_content *content,
 KIST_NODISCARD kist_status ki_content_lend(const ki_content *content,
                                            uint64_t offset, uint64_t size,
                                            kist_loan *loan);
-
-/* Puts all bytes into one block, if they are in several.  NOMEM. */
-KIST_NODISCARD kist_status ki_content_join(ki_content *content,
-                                           ki_garbage *garbage);
 
 /* For tests: false if an invariant does not hold. */
 bool ki_content_is_sound(const ki_content *content);

@@ -3,27 +3,24 @@
  * many one after the other.
  */
 #include "base/alloc.h"
-#include "base/assertion.h"
 #include "base/fail.h"
 #include "memfs/listing.h"
+#include "memfs/loan.h"
 #include "memfs/tree.h"
 
-/* Lends all of a file, in one piece if `join`, unless it is written to:
- * LOCKED, as an answer and no failure. */
+/* Lends all of a file, unless it is written to: LOCKED, as an answer and no
+ * failure.  *generation is of what is lent; NULL if not wanted. */
 static kist_status
-lend_all(ki_file *file, bool join, kist_loan *loan, ki_garbage *garbage)
+lend_all(ki_file *file, kist_loan *loan, uint64_t *generation)
 {
-    kist_status status = KIST_OK;
+    kist_status status = KIST_ERR_LOCKED;
 
     ki_latch_take(&file->latch);
-    if (file->turnstile.writer != 0) {
-        status = KIST_ERR_LOCKED;
-    }
-    else if (join) {
-        status = ki_content_join(&file->content, garbage);
-    }
-    if (status == KIST_OK) {
+    if (file->turnstile.writer == 0) {
         status = ki_content_lend(&file->content, 0, file->content.size, loan);
+        if (generation != NULL) {
+            *generation = file->generation;
+        }
     }
     ki_latch_drop(&file->latch);
     return status;
@@ -31,13 +28,13 @@ lend_all(ki_file *file, bool join, kist_loan *loan, ki_garbage *garbage)
 
 /* The same after the writer of a node that may have left the tree. */
 static kist_status
-lend_later(kist_memfs *fs, ki_node *node, bool join, int64_t timeout_ms,
-           kist_loan *loan, ki_garbage *garbage)
+lend_later(kist_memfs *fs, ki_node *node, int64_t timeout_ms, kist_loan *loan,
+           uint64_t *generation)
 {
     kist_status status = ki_fs_hold(fs, node, ki_fs_deadline(fs, timeout_ms));
 
     if (status == KIST_OK) {
-        status = lend_all(ki_node_file(node), join, loan, garbage);
+        status = lend_all(ki_node_file(node), loan, generation);
         ki_fs_let_go(ki_node_file(node));
     }
     return status;
@@ -45,57 +42,61 @@ lend_later(kist_memfs *fs, ki_node *node, bool join, int64_t timeout_ms,
 
 /*
  * Nobody is asked to wait for so short a reading as lend_all(): one who has
- * the file open can export it although a writer waits for him.
+ * the file open can export it although a writer waits for him.  *node is a
+ * reference to the file, if there is one.
  */
 static kist_status
-lend_path(kist_memfs *fs, const ki_path *path, bool join, int64_t timeout_ms,
-          kist_loan *loan)
+lend_once(kist_memfs *fs, const ki_path *path, int64_t timeout_ms,
+          kist_loan *loan, ki_node **node, uint64_t *generation)
 {
-    ki_garbage garbage = {0};
-    ki_node *node;
+    ki_node *found;
     kist_status status;
 
+    *node = NULL;
     ki_brlock_read(&fs->lock);
-    node = ki_tree_find(fs, path).node;
-    if (node == NULL) {
+    found = ki_tree_find(fs, path).node;
+    if (found == NULL) {
         status = KIST_ERR_NOTFOUND;
     }
-    else if (node->is_dir) {
+    else if (found->is_dir) {
         status = KI_FAIL(KIST_ERR_ISDIR, NULL, KI_NO_OFFSET, "export");
     }
     else {
-        status = lend_all(ki_node_file(node), join, loan, &garbage);
-        if (status == KIST_ERR_LOCKED) {
-            ki_node_ref(node);
-        }
+        status = lend_all(ki_node_file(found), loan, generation);
+        ki_node_ref(found);
+        *node = found;
     }
     ki_brlock_unread(&fs->lock);
     if (status == KIST_ERR_LOCKED) {
-        status = lend_later(fs, node, join, timeout_ms, loan, &garbage);
-        ki_fs_forget(node);
-        if (status == KIST_ERR_NOTFOUND) {
-            // That node has left; another may be at the path now.
-            status = KIST_ERR_BUSY;
-        }
+        status = lend_later(fs, found, timeout_ms, loan, generation);
     }
-    ki_garbage_empty(&garbage);
     return status;
 }
 
 static kist_status
-lend(kist_memfs *fs, kist_slice path, bool join, int64_t timeout_ms,
-     kist_loan *loan)
+lend_path(kist_memfs *fs, kist_slice path, int64_t timeout_ms, kist_loan *loan,
+          ki_node **node, uint64_t *generation)
 {
     ki_path straight;
     kist_status status = ki_path_init(&straight, path);
 
     *loan = (kist_loan){0};
+    *node = NULL;
     if (status != KIST_OK) {
         return status;
     }
-    do {
-        status = lend_path(fs, &straight, join, timeout_ms, loan);
-    } while (status == KIST_ERR_BUSY);
+    for (;;) {
+        status = lend_once(fs, &straight, timeout_ms, loan, node, generation);
+        if (status == KIST_OK || *node == NULL) {
+            break;
+        }
+        ki_fs_forget(*node);
+        if (status != KIST_ERR_NOTFOUND) {
+            *node = NULL;
+            break;
+        }
+        // That one has left the tree; another may be at the path now.
+    }
     ki_path_fini(&straight);
     return status;
 }
@@ -104,18 +105,75 @@ kist_status
 kist_memfs_export(kist_memfs *fs, kist_slice path, int64_t timeout_ms,
                   kist_loan *loan)
 {
-    return lend(fs, path, false, timeout_ms, loan);
+    ki_node *node;
+    const kist_status status =
+        lend_path(fs, path, timeout_ms, loan, &node, NULL);
+
+    if (status == KIST_OK) {
+        ki_fs_forget(node);
+    }
+    return status;
+}
+
+static kist_status
+no_memory(void)
+{
+    return KI_FAIL(KIST_ERR_NOMEM, NULL, KI_NO_OFFSET, "export");
+}
+
+/*
+ * Makes one piece of a loan of all of the file, and has the file keep it if
+ * that is still what it holds.  The bytes are copied with nothing held.
+ */
+static kist_status
+join(ki_file *file, kist_loan *loan, uint64_t generation)
+{
+    const uint64_t size = loan->size;
+    ki_garbage garbage = {0};
+    ki_block *block = ki_block_new(size);
+
+    if (block == NULL) {
+        return no_memory();
+    }
+    kist_loan_copy(loan, block->data);
+    ki_loan_drop(loan, &garbage);
+    ki_latch_take(&file->latch);
+    if (file->generation == generation && file->content.size == size) {
+        ki_block_ref(block);
+        if (ki_content_splice(&file->content, 0, block, size, &garbage) !=
+            KIST_OK) {
+            ki_block_drop(block, &garbage); // the loan has it, that will do
+        }
+    }
+    ki_latch_drop(&file->latch);
+    ki_loan_init_one(loan, block, size);
+    ki_block_drop(block, &garbage);
+    ki_garbage_empty(&garbage);
+    return KIST_OK;
 }
 
 kist_status
 kist_memfs_view(kist_memfs *fs, kist_slice path, int64_t timeout_ms,
                 kist_loan *loan)
 {
-    const kist_status status = lend(fs, path, true, timeout_ms, loan);
+    uint64_t generation = 0;
+    ki_node *node;
+    kist_status status =
+        lend_path(fs, path, timeout_ms, loan, &node, &generation);
 
-    if (status == KIST_OK && loan->size == 0) {
+    if (status != KIST_OK) {
+        return status;
+    }
+    if (loan->size == 0) {
         loan->data = "";
     }
+    else if (loan->data == NULL) {
+        status = join(ki_node_file(node), loan, generation);
+        if (status != KIST_OK) {
+            kist_loan_return(loan);
+        }
+    }
+    ki_fs_forget(node);
     return status;
 }
 
@@ -127,18 +185,11 @@ typedef struct bundle {
     kist_buf paths; // one after the other
 } bundle;
 
-static kist_status
-no_memory(void)
-{
-    return KI_FAIL(KIST_ERR_NOMEM, NULL, KI_NO_OFFSET, "export");
-}
-
 /* Adds a file; its path's place is known only when all are there. */
 static kist_status
 bundle_add(bundle *into, ki_node *node)
 {
     const size_t start = into->paths.size;
-    ki_garbage none = {0};
     kist_memfs_item *item;
     kist_status status = ki_tree_path(node, &into->paths);
 
@@ -158,8 +209,7 @@ bundle_add(bundle *into, ki_node *node)
     }
     item = into->open.items + into->open.count;
     *item = (kist_memfs_item){.path.size = into->paths.size - start};
-    status = lend_all(ki_node_file(node), false, &item->loan, &none);
-    KI_ASSERT(none.first == NULL); // nothing was put together
+    status = lend_all(ki_node_file(node), &item->loan, NULL);
     into->open.count += status == KIST_OK;
     return status;
 }
@@ -370,19 +420,16 @@ lend_next(kist_memfs_stream *stream, int64_t timeout_ms, kist_loan *loan)
 {
     kist_memfs *fs = stream->fs;
     ki_node *node = stream->nodes[stream->next];
-    ki_garbage garbage = {0};
     kist_status status = KIST_ERR_NOTFOUND;
 
     ki_brlock_read(&fs->lock);
     if (node->parent != NULL) {
-        status = lend_all(ki_node_file(node), false, loan, &garbage);
+        status = lend_all(ki_node_file(node), loan, NULL);
     }
     ki_brlock_unread(&fs->lock);
-    if (status == KIST_ERR_LOCKED) {
-        status = lend_later(fs, node, false, timeout_ms, loan, &garbage);
-    }
-    ki_garbage_empty(&garbage);
-    return status;
+    return status == KIST_ERR_LOCKED
+               ? lend_later(fs, node, timeout_ms, loan, NULL)
+               : status;
 }
 
 kist_status

@@ -1,8 +1,8 @@
 /*
- * Import: all of many files, or none.  Each goes through three steps, under
- * the lock: its node is found or made (and noted, to be undone), its bytes
- * are put into a content of their own, and, once nothing can fail any more,
- * that content takes the place of what was there.
+ * Import: all of many files, or none.  Their bytes are put into contents of
+ * their own, with nothing held; then, under the lock, their nodes are found or
+ * made (and noted, to be undone), and once nothing can fail any more, those
+ * contents take the place of what was there.
  */
 #include <stdlib.h>
 
@@ -262,19 +262,51 @@ unfill(entry *at)
     }
 }
 
-/* The steps that can fail.  The lock is held. */
+/* Whether all of it can be done, as things are.  The lock is held, at least
+ * for reading. */
 static kist_status
-prepare(import *all, ki_garbage *garbage)
+consider(import *all)
 {
-    kist_status status = KIST_OK;
+    for (size_t index = 0; index < all->count; index++) {
+        entry *at = all->entries + index;
+        kist_status status;
 
-    for (size_t index = 0; index < all->count && status == KIST_OK; index++) {
-        if (!all->entries[index].shadowed) {
-            status = judge(all, all->entries + index);
+        at->old = NULL;
+        status = at->shadowed ? KIST_OK : judge(all, at);
+        if (status != KIST_OK) {
+            return status;
         }
     }
+    all->step = count(all);
+    return ki_quota_check(&all->fs->quota, &all->step);
+}
+
+/* The bytes are copied with nothing held, once they are known to fit. */
+static kist_status
+fill_all(import *all, ki_garbage *garbage)
+{
+    kist_status status;
+
+    ki_brlock_read(&all->fs->lock);
+    status = consider(all);
+    ki_brlock_unread(&all->fs->lock);
+    for (size_t index = 0; index < all->count && status == KIST_OK; index++) {
+        entry *at = all->entries + index;
+
+        if (!at->shadowed) {
+            status = fill(at, garbage);
+        }
+    }
+    return status;
+}
+
+/* The steps that can fail.  The lock is held. */
+static kist_status
+prepare(import *all)
+{
+    kist_status status = consider(all);
+
     if (status == KIST_OK) {
-        all->step = count(all);
         status = ki_quota_begin(&all->fs->quota, &all->step);
     }
     if (status != KIST_OK) {
@@ -286,9 +318,6 @@ prepare(import *all, ki_garbage *garbage)
 
         if (!at->shadowed) {
             status = make_node(all, at);
-            if (status == KIST_OK) {
-                status = fill(at, garbage);
-            }
         }
     }
     return status;
@@ -320,13 +349,13 @@ commit(import *all, ki_node **replaced)
     ki_quota_done(&fs->quota, &all->step);
 }
 
+/* The nodes that were made go again.  The lock is held. */
 static void
 undo(import *all)
 {
     for (size_t index = 0; index < all->count; index++) {
         entry *at = all->entries + index;
 
-        unfill(at);
         if (at->old != NULL && at->file != NULL) {
             ki_fs_forget(&at->file->node); // it holds nothing
         }
@@ -377,18 +406,23 @@ run(import *all)
 {
     ki_garbage garbage = {0};
     ki_node *replaced = NULL;
-    kist_status status;
+    kist_status status = fill_all(all, &garbage);
 
     all->now_ns = ki_fs_now(all->fs);
-    ki_brlock_write(&all->fs->lock);
-    status = prepare(all, &garbage);
     if (status == KIST_OK) {
-        commit(all, &replaced);
+        ki_brlock_write(&all->fs->lock);
+        status = prepare(all);
+        if (status == KIST_OK) {
+            commit(all, &replaced);
+        }
+        else {
+            undo(all);
+        }
+        ki_brlock_unwrite(&all->fs->lock);
     }
-    else {
-        undo(all);
+    for (size_t index = 0; index < all->count && status != KIST_OK; index++) {
+        unfill(all->entries + index);
     }
-    ki_brlock_unwrite(&all->fs->lock);
     ki_tree_bury(replaced, &garbage);
     ki_garbage_empty(&garbage);
     return status;

@@ -46,6 +46,13 @@ ki_loan_add(kist_loan *loan, ki_block *block, uint64_t skip, uint64_t size)
 }
 
 void
+ki_loan_init_one(kist_loan *loan, ki_block *block, uint64_t size)
+{
+    *loan = (kist_loan){.size = size, .count = 1};
+    ki_loan_add(loan, block, 0, size);
+}
+
+void
 kist_loan_copy(const kist_loan *loan, void *data)
 {
     const ki_piece *pieces = loan->pieces;

@@ -29,6 +29,9 @@ KIST_NODISCARD kist_status ki_loan_init(kist_loan *loan, uint64_t size,
 void ki_loan_add(kist_loan *loan, ki_block *block, uint64_t skip,
                  uint64_t size);
 
+/* A loan of `size` > 0 bytes, the first of one block. */
+void ki_loan_init_one(kist_loan *loan, ki_block *block, uint64_t size);
+
 /* As kist_loan_return(), for those who hold a lock. */
 void ki_loan_drop(kist_loan *loan, ki_garbage *garbage);
 

@@ -26,6 +26,27 @@ static chunk *roomy;      // chunks with a free page
 static size_t free_bytes; // in chunks of which no page is used
 static size_t held;
 
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void
+lock_pool(void)
+{
+    pthread_mutex_lock(&mutex);
+}
+
+static void
+unlock_pool(void)
+{
+    pthread_mutex_unlock(&mutex);
+}
+
+/* A child of fork() must not find the mutex taken by a thread it lacks. */
+static void
+watch_forks(void)
+{
+    (void)pthread_atfork(lock_pool, unlock_pool, unlock_pool);
+}
+
 /* Whole chunks from the system, aligned to their size. */
 static void *
 map_aligned(size_t size)
@@ -190,17 +211,18 @@ ki_pool_take(size_t size, void **home)
     if (size > SIZE_MAX / 2) {
         return NULL;
     }
-    pthread_mutex_lock(&mutex);
+    pthread_once(&fork_once, watch_forks);
+    lock_pool();
     data = size > KI_POOL_CHUNK ? map_aligned(whole_chunks(size))
                                 : take_pages(count_pages(size), home);
-    pthread_mutex_unlock(&mutex);
+    unlock_pool();
     return data;
 }
 
 void
 ki_pool_give(void *data, size_t size, void *home)
 {
-    pthread_mutex_lock(&mutex);
+    lock_pool();
     if (home == NULL) {
         (void)ki_io->unmap(data, whole_chunks(size));
         held -= whole_chunks(size);
@@ -208,7 +230,7 @@ ki_pool_give(void *data, size_t size, void *home)
     else {
         give_pages(data, count_pages(size), home);
     }
-    pthread_mutex_unlock(&mutex);
+    unlock_pool();
 }
 
 size_t
@@ -216,8 +238,8 @@ ki_pool_held(void)
 {
     size_t bytes;
 
-    pthread_mutex_lock(&mutex);
+    lock_pool();
     bytes = held;
-    pthread_mutex_unlock(&mutex);
+    unlock_pool();
     return bytes;
 }

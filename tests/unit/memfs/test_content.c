@@ -156,9 +156,6 @@ do_something(bench *at)
     else if (what == 12 && at->size < ROOM / 2) {
         resize(at, at->size + next(at) % 50000);
     }
-    else if (what == 13 && next(at) % 8 == 0) {
-        KT_OK(ki_content_join(&at->content, &at->garbage));
-    }
     else if (next(at) % 2 == 0 && at->lent_count < LENTS) {
         write_lent(at, offset, size);
     }
@@ -242,6 +239,19 @@ test_shares_do_not_change(void **state)
     free(then);
 }
 
+static uint64_t
+pinned_by(const ki_content *content)
+{
+    const ki_seg *segs =
+        content->room == 0 ? &content->row.one : content->row.many.segs;
+    uint64_t pinned = 0;
+
+    for (uint32_t index = 0; index < content->count; index++) {
+        pinned += segs[index].block == NULL ? 0 : segs[index].block->size;
+    }
+    return pinned;
+}
+
 /* However it was written, a file pins a few times its size at most. */
 static void
 test_what_is_pinned_is_bounded(void **state)
@@ -250,21 +260,69 @@ test_what_is_pinned_is_bounded(void **state)
 
     begin(&at, state);
     for (int step = 0; step < 3000 && at.lent_count < LENTS; step++) {
-        uint64_t pinned = 0;
-
         // Slivers of large pieces: each hides all but a little of another.
         write_lent(&at, next(&at) % 64 * 16, 4096 + next(&at) % 60000);
         ki_garbage_empty(&at.garbage);
-        for (uint32_t index = 0;
-             at.content.room != 0 && index < at.content.count; index++) {
-            const ki_block *block = at.content.row.many.segs[index].block;
-
-            pinned += block == NULL ? 0 : block->size;
-        }
-        assert_true(pinned <= 4 * at.size + 4 * KI_CONTENT_LARGE);
+        assert_true(pinned_by(&at.content) <=
+                    4 * at.size + 4 * KI_CONTENT_LARGE);
     }
     compare(&at);
     finish(&at);
+}
+
+/* What is cut off is pinned no longer, and one piece needs no array. */
+static void
+test_a_cut_lets_go(void **state)
+{
+    static bench at;
+
+    begin(&at, state);
+    write_copy(&at, 0, 60000);
+    assert_int_equal(at.content.room, 0);
+    resize(&at, 1);
+    assert_true(pinned_by(&at.content) < 100);
+    write_lent(&at, 1, 50000);
+    resize(&at, 10);
+    assert_true(pinned_by(&at.content) < 200);
+    compare(&at);
+    finish(&at);
+}
+
+/* A row of slivers, and one of gaps, is gathered. */
+static void
+test_small_pieces_are_gathered(void **state)
+{
+    static bench at;
+
+    begin(&at, state);
+    for (uint64_t index = 0; index < 3000; index++) {
+        write_lent(&at, index, 4096);
+        ki_garbage_empty(&at.garbage);
+        assert_true(at.content.count <= 66 + at.size / 4096 * 4);
+    }
+    compare(&at);
+    for (uint64_t index = 0; index < 100000; index++) {
+        write_copy(&at, at.size + 1, 1);
+    }
+    assert_true(at.content.count <= 66 + at.size / 4096 * 4);
+    assert_true(pinned_by(&at.content) < 2 * at.size);
+    compare(&at);
+    finish(&at);
+}
+
+/* A byte in the middle of a large gap takes a page, not a part of the gap. */
+static void
+test_a_gap_stays_a_gap(void **state)
+{
+    ki_content content = {0};
+    ki_garbage garbage = {0};
+
+    (void)state;
+    KT_OK(ki_content_resize(&content, (uint64_t)1 << 60, &garbage));
+    KT_OK(ki_content_write(&content, (uint64_t)1 << 59, "x", 1, &garbage));
+    assert_true(pinned_by(&content) <= 1 << 20);
+    assert_true(ki_content_is_sound(&content));
+    ki_content_clear(&content, &garbage);
 }
 
 static int failing_after;
@@ -320,6 +378,9 @@ main(void)
         KT_TEST(test_bytes_are_those_written),
         KT_TEST(test_shares_do_not_change),
         KT_TEST(test_what_is_pinned_is_bounded),
+        KT_TEST(test_a_cut_lets_go),
+        KT_TEST(test_small_pieces_are_gathered),
+        KT_TEST(test_a_gap_stays_a_gap),
         KT_TEST(test_no_memory_no_change),
     };
 
