@@ -79,8 +79,8 @@ typedef enum kist_memfs_guard {
 } kist_memfs_guard;
 
 typedef struct kist_memfs_options {
-    uint64_t quota;              /* bytes; 256 MiB */
-    uint64_t chunk_overhead;     /* bytes counted for an append; 93 */
+    uint64_t quota;          /* bytes, up to INT64_MAX; 256 MiB */
+    uint64_t chunk_overhead; /* bytes counted for an append, up to 2^32; 93 */
     uint64_t promotion_size_max; /* larger files are not promoted; 512 MiB */
     uint64_t nodes_max;          /* files and directories; UINT64_MAX */
     kist_memfs_storage storage;  /* AUTO */
@@ -166,7 +166,8 @@ kist_memfs_open(kist_memfs *fs, kist_slice path, kist_memfs_mode mode,
  * As kist_memfs_open(), but never waits: where it would, *file is NULL and
  * *ticket a place in the queue, and wake(context) is called exactly once, in
  * any thread, with no lock held: when the lock was granted, or by
- * kist_ticket_cancel().  The timeout of `options` is the caller's to keep.
+ * kist_ticket_cancel().  It should only pass the word on: others may be told
+ * after it has returned.  The timeout of `options` is the caller's to keep.
  */
 typedef struct kist_ticket kist_ticket;
 

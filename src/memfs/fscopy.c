@@ -22,14 +22,14 @@ check_target(const ki_spot *target)
 
 /* Puts a copy of a file that nobody writes to at *target; the lock is held. */
 static kist_status
-copy_file(kist_memfs *fs, ki_file *from, const ki_spot *target, int64_t now_ns)
+copy_file(kist_memfs *fs, ki_file *from, const ki_spot *target, int64_t now_ns,
+          ki_garbage *garbage)
 {
     const bool is_random = fs->options.storage == KIST_MEMFS_RANDOM_ACCESS;
     const uint64_t size = from->content.size;
     const uint64_t chunks = ki_fs_fresh_chunks(fs, size);
     const ki_quota_step step = {.more = ki_fs_usage_of(fs, size, chunks)};
     ki_content shared = {0};
-    ki_garbage garbage = {0};
     ki_file *to;
     kist_status status = ki_tree_allows(fs, 1);
 
@@ -47,8 +47,7 @@ copy_file(kist_memfs *fs, ki_file *from, const ki_spot *target, int64_t now_ns)
         status = ki_tree_add(fs, target->parent, (ki_node *)to, NULL);
     }
     if (status != KIST_OK) {
-        // Nothing ends here: `from` has all of it.
-        ki_content_clear(&shared, &garbage);
+        ki_content_clear(&shared, garbage);
         ki_quota_undo(&fs->quota, &step);
         return status;
     }
@@ -64,7 +63,7 @@ copy_file(kist_memfs *fs, ki_file *from, const ki_spot *target, int64_t now_ns)
  * reference, nothing was done. */
 static kist_status
 copy_path(kist_memfs *fs, const ki_path *from, const ki_path *to,
-          int64_t now_ns, ki_node **written)
+          int64_t now_ns, ki_node **written, ki_garbage *garbage)
 {
     ki_node *source = ki_tree_find(fs, from).node;
     const ki_spot target = ki_tree_find(fs, to);
@@ -86,7 +85,7 @@ copy_path(kist_memfs *fs, const ki_path *from, const ki_path *to,
         *written = source;
         return KIST_OK;
     }
-    return copy_file(fs, ki_node_file(source), &target, now_ns);
+    return copy_file(fs, ki_node_file(source), &target, now_ns, garbage);
 }
 
 /* Asks the guard about a copy of what is at the path now. */
@@ -106,7 +105,7 @@ guard_copy(kist_memfs *fs, kist_slice from)
 /* Both of them know: with *written set nothing was done. */
 typedef kist_status copier(kist_memfs *fs, const ki_path *from,
                            const ki_path *to, int64_t now_ns,
-                           ki_node **written);
+                           ki_node **written, ki_garbage *garbage);
 
 /* Tries until nobody writes to what is to be copied. */
 static kist_status
@@ -114,7 +113,7 @@ copy_by(copier *copy, kist_memfs *fs, kist_slice from, kist_slice to,
         int64_t timeout_ms)
 {
     const uint64_t deadline = ki_fs_deadline(fs, timeout_ms);
-    const int64_t now_ns = ki_fs_now(fs);
+    ki_garbage garbage = {0};
     ki_path source = {0};
     ki_path target = {0};
     ki_node *written = NULL;
@@ -125,9 +124,12 @@ copy_by(copier *copy, kist_memfs *fs, kist_slice from, kist_slice to,
         status = ki_path_init(&target, to);
     }
     while (status == KIST_OK) {
+        const int64_t now_ns = ki_fs_now(fs);
+
         ki_brlock_write(&fs->lock);
-        status = copy(fs, &source, &target, now_ns, &written);
+        status = copy(fs, &source, &target, now_ns, &written, &garbage);
         ki_brlock_unwrite(&fs->lock);
+        ki_garbage_empty(&garbage);
         if (status != KIST_OK || written == NULL) {
             break;
         }
@@ -273,9 +275,8 @@ measure(const kist_memfs *fs, ki_node *top, ki_node **written)
  */
 static kist_status
 grow_copy(kist_memfs *fs, ki_node *source, const ki_spot *target,
-          int64_t now_ns)
+          int64_t now_ns, ki_garbage *garbage)
 {
-    ki_garbage garbage = {0};
     ki_made made = {0};
     ki_dir *aside = ki_dir_new(kist_bytes(NULL, 0), now_ns);
     ki_node *top = NULL;
@@ -295,10 +296,10 @@ grow_copy(kist_memfs *fs, ki_node *source, const ki_spot *target,
         ki_made_keep(&made, now_ns);
     }
     else {
-        ki_made_undo(fs, &made);
+        ki_made_undo(fs, &made, garbage);
     }
     if (aside != NULL) {
-        ki_node_drop(&aside->node, &garbage);
+        ki_node_drop(&aside->node, garbage);
     }
     return status;
 }
@@ -306,7 +307,7 @@ grow_copy(kist_memfs *fs, ki_node *source, const ki_spot *target,
 /* The lock is held.  With *written set nothing was done. */
 static kist_status
 copy_tree(kist_memfs *fs, const ki_path *from, const ki_path *to,
-          int64_t now_ns, ki_node **written)
+          int64_t now_ns, ki_node **written, ki_garbage *garbage)
 {
     ki_node *source = ki_tree_find(fs, from).node;
     const ki_spot target = ki_tree_find(fs, to);
@@ -330,7 +331,7 @@ copy_tree(kist_memfs *fs, const ki_path *from, const ki_path *to,
     }
     status = ki_quota_begin(&fs->quota, &step);
     if (status == KIST_OK) {
-        status = grow_copy(fs, source, &target, now_ns);
+        status = grow_copy(fs, source, &target, now_ns, garbage);
         if (status != KIST_OK) {
             ki_quota_undo(&fs->quota, &step);
         }

@@ -353,6 +353,8 @@ commit(import *all, ki_node **replaced)
 static void
 undo(import *all)
 {
+    ki_garbage none = {0}; // contents come last of all
+
     for (size_t index = 0; index < all->count; index++) {
         entry *at = all->entries + index;
 
@@ -360,7 +362,7 @@ undo(import *all)
             ki_fs_forget(&at->file->node); // it holds nothing
         }
     }
-    ki_made_undo(all->fs, &all->made);
+    ki_made_undo(all->fs, &all->made, &none);
     ki_quota_undo(&all->fs->quota, &all->step);
 }
 

@@ -11,11 +11,10 @@
 
 #define QUOTA          ((uint64_t)256 << 20)
 #define CHUNK_OVERHEAD 93
-// A file's size and one overhead together are a number yet.
-#define OVERHEAD_MAX  ((uint64_t)1 << 62)
-#define PROMOTION_MAX ((uint64_t)512 << 20)
-#define LOCK_MS       30000
-#define GUARD_MS      1000
+#define OVERHEAD_MAX   ((uint64_t)1 << 32)
+#define PROMOTION_MAX  ((uint64_t)512 << 20)
+#define LOCK_MS        30000
+#define GUARD_MS       1000
 
 void
 kist_memfs_options_init(kist_memfs_options *options)
@@ -43,6 +42,10 @@ check_options(const kist_memfs_options *options)
     }
     if (options->lock_timeout_ms < KIST_WAIT_FOREVER) {
         return KI_FAIL(KIST_ERR_INVALID, NULL, KI_NO_OFFSET, "lock timeout");
+    }
+    // So no sum of what files count is too large a number.
+    if (options->quota > INT64_MAX) {
+        return KI_FAIL(KIST_ERR_INVALID, NULL, KI_NO_OFFSET, "quota");
     }
     if (options->chunk_overhead > OVERHEAD_MAX) {
         return KI_FAIL(KIST_ERR_INVALID, NULL, KI_NO_OFFSET, "chunk overhead");

@@ -1,7 +1,6 @@
 #include "memfs/tree.h"
 
 #include "base/alloc.h"
-#include "base/assertion.h"
 #include "base/fail.h"
 
 ki_spot
@@ -72,16 +71,6 @@ note(ki_made *made, ki_node *node)
     return KIST_OK;
 }
 
-static void
-drop(ki_node *node)
-{
-    ki_garbage none = {0};
-
-    // It was just made: what bytes it has, others have too.
-    ki_node_drop(node, &none);
-    KI_ASSERT(none.first == NULL);
-}
-
 kist_status
 ki_tree_add(kist_memfs *fs, ki_dir *dir, ki_node *node, ki_made *made)
 {
@@ -98,7 +87,9 @@ ki_tree_add(kist_memfs *fs, ki_dir *dir, ki_node *node, ki_made *made)
         status = note(made, node);
     }
     if (status != KIST_OK) {
-        drop(node);
+        ki_garbage none = {0};
+
+        ki_node_drop(node, &none); // it holds nothing yet
         return status;
     }
     ki_names_link(&fs->names, dir, node);
@@ -156,7 +147,7 @@ ki_made_keep(ki_made *made, int64_t now_ns)
 }
 
 void
-ki_made_undo(kist_memfs *fs, ki_made *made)
+ki_made_undo(kist_memfs *fs, ki_made *made, ki_garbage *garbage)
 {
     while (made->count > 0) {
         ki_node *node = made->nodes[--made->count];
@@ -168,7 +159,7 @@ ki_made_undo(kist_memfs *fs, ki_made *made)
         if (!node->is_dir) {
             ki_fs_sub(&fs->chunks, ki_node_file(node)->chunks);
         }
-        drop(node);
+        ki_node_drop(node, garbage);
     }
     ki_free(made->nodes);
     *made = (ki_made){0};

@@ -60,8 +60,8 @@ KIST_NODISCARD kist_status ki_tree_add_dirs(kist_memfs *fs,
 /* They stay: their parents were modified now. */
 void ki_made_keep(ki_made *made, int64_t now_ns);
 
-/* They go again. */
-void ki_made_undo(kist_memfs *fs, ki_made *made);
+/* They go again, with what they hold. */
+void ki_made_undo(kist_memfs *fs, ki_made *made, ki_garbage *garbage);
 
 /* A name came to or went from this directory. */
 void ki_tree_touch(ki_dir *dir, int64_t now_ns);

@@ -10,6 +10,7 @@ kist_status
 kist_memfs_mkdir(kist_memfs *fs, kist_slice path, bool exist_ok)
 {
     const int64_t now_ns = ki_fs_now(fs);
+    ki_garbage none = {0};
     ki_made made = {0};
     ki_path straight;
     kist_status status = ki_path_init(&straight, path);
@@ -37,7 +38,7 @@ kist_memfs_mkdir(kist_memfs *fs, kist_slice path, bool exist_ok)
         ki_made_keep(&made, now_ns);
     }
     else {
-        ki_made_undo(fs, &made);
+        ki_made_undo(fs, &made, &none); // directories hold nothing
     }
     ki_brlock_unwrite(&fs->lock);
     ki_path_fini(&straight);
@@ -180,6 +181,7 @@ static kist_status
 rename_node(kist_memfs *fs, kist_slice from, kist_slice to, bool parents)
 {
     const int64_t now_ns = ki_fs_now(fs);
+    ki_garbage none = {0};
     ki_made made = {0};
     ki_path source_path = {0};
     ki_path target_path = {0};
@@ -212,7 +214,7 @@ rename_node(kist_memfs *fs, kist_slice from, kist_slice to, bool parents)
         ki_made_keep(&made, now_ns);
     }
     else {
-        ki_made_undo(fs, &made);
+        ki_made_undo(fs, &made, &none); // directories hold nothing
     }
     ki_brlock_unwrite(&fs->lock);
     ki_path_fini(&source_path);
