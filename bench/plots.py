@@ -1,6 +1,7 @@
 """The plots of bench/RESULTS.md, as SVG that changes only with its data."""
 
 import figures
+import figures_memfs
 import matplotlib
 
 matplotlib.use("svg")
@@ -204,6 +205,31 @@ def python(rows, path):
     save(figure, path)
 
 
+def memfs(rows, path):
+    """How many times a peer's time is kist's, by published case."""
+    shown = list(figures_memfs.CASES)
+    figure, axes = plt.subplots(figsize=(10, 4))
+    for place, engine in enumerate(figures_memfs.PEERS):
+        points = []
+        for at, case in enumerate(shown):
+            cost, own = (figures.median(rows, "ms", what="case", case=case,
+                                        engine=name)
+                         for name in (engine, "kist"))
+            if None not in (cost, own):
+                points.append((at, cost / own))
+        axes.plot([point[0] for point in points],
+                  [point[1] for point in points], "o",
+                  label=figures_memfs.PEERS[engine], color=GREYS[place])
+    axes.axhline(1, color=KIST)
+    axes.set_yscale("log")
+    axes.set_ylabel("times kist's time")
+    axes.set_xticks(range(len(shown)),
+                    [case.replace("_", " ", 1).replace("_", "\n", 1)
+                     for case in shown])
+    axes.legend(ncol=2, fontsize=7)
+    save(figure, path)
+
+
 PLOTS = {
     "kv": (("kv.svg", kv, "CPU time of every operation"),
            ("kv_ratios.svg", ratios, "peers over kist")),
@@ -213,4 +239,5 @@ PLOTS = {
     "mixed": (("mixed.svg", mixed, "a reader and a writer"),),
     "latency": (("latency.svg", latency, "puts while a store grows"),),
     "python": (("python.svg", python, "a dict's operations in Python"),),
+    "memfs": (("memfs.svg", memfs, "peers over kist, files in memory"),),
 }

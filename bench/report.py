@@ -1,6 +1,7 @@
 """Writes bench/RESULTS.md and its plots from the rows of the sections."""
 
 import figures
+import figures_memfs
 import plots
 
 TITLES = {
@@ -11,6 +12,7 @@ TITLES = {
     "mixed": "A reader and a writer in two processes",
     "latency": "Put latency while a store grows",
     "python": "Python's dict, list and set",
+    "memfs": "Files in memory",
 }
 
 NOTES = {
@@ -51,6 +53,19 @@ NOTES = {
               "`FSDict(path)` comes. *py-lmdb* is a transaction (sync=False) "
               "for each operation, *py-lmdb-held* one for all reads. Opening "
               "is wall time.",
+    "memfs": "Wall time. The cases are those that D-MemFS publishes, with "
+             "what it takes to make and to drop the file system, without "
+             "tracemalloc; large_stream_distinct writes new objects, and "
+             "makes them. Each engine has a process of its own for each "
+             "case, and they take turns. \"first\" is the first run in a "
+             "process, whose memory comes from the kernel (which has had it "
+             "from its host: it was touched before); the others are "
+             "the median of up to nine runs after it, which find in "
+             "malloc() what the runs before gave back: for blocks of 16 MiB "
+             "that is most of the cost. Garbage collection is on. BytesIO "
+             "has no open() and is kept in a dict. Calls are of one "
+             "process, kist and D-MemFS in turn; C is the same call without "
+             "Python, files copied where Python keeps objects.",
 }
 
 
@@ -279,6 +294,99 @@ def python_full(rows):
         f"{name} {version}" for name, version in versions.items()) + ".\n"
 
 
+def memfs_cases(rows):
+    """{field: a table of engine by case}."""
+    rows = [row for row in rows if row.get("what") == "case"]
+    python = [row for row in rows if row["bench"] == "memfs"]
+    parts = []
+    for field, head in (("ms", "ms"), ("first_ms", "ms, first"),
+                        ("min_ms", "ms, least")):
+        lines = [[engine,
+                  *(number(figures.median(python, field, engine=engine,
+                                          case=case))
+                    for case in figures_memfs.CASES)]
+                 for engine in engines_of(python)]
+        parts.append(table((head, *figures_memfs.CASES), lines))
+    in_c = [row for row in rows if row["bench"] == "memfs_c"]
+    cases = list(dict.fromkeys(row["case"] for row in in_c))
+    parts.append(table(
+        ("C, ms", *cases),
+        [[how, *(number(figures.median(in_c, "ms", how=how, case=case))
+                 for case in cases)] for how in ("copied", "lent")]))
+    return parts
+
+
+# Calls whose names in C and in Python differ.
+MEMFS_IN_C = {"with_rb_read_4k": "rb_read_4k", "with_wb_write_4k":
+              "wb_write_4k", "exists": "look", "exists_deep": "look_deep",
+              "listdir": "list", "import_tree": "import"}
+
+
+def memfs_calls(rows):
+    def of(field, call, engine, what):
+        return figures.median(rows, field, bench="memfs", what=what,
+                              call=call, engine=engine)
+
+    def in_c(call):
+        return figures.median(rows, "ns", bench="memfs_c", what="call",
+                              call=MEMFS_IN_C.get(call, call))
+
+    parts = []
+    for what, field, scale in (("call", "ns", 1), ("tree", "us", 1000)):
+        lines = []
+        for call in dict.fromkeys(row["call"] for row in rows
+                                  if row["bench"] == "memfs" and
+                                  row.get("what") == what):
+            own, peer = (of(field, call, engine, what)
+                         for engine in ("kist", "dmemfs"))
+            c_cost = in_c(call)
+            if c_cost is not None:
+                c_cost /= scale
+            lines.append([call, number(own), number(peer),
+                          number(figures.ratio(peer, own)) + "x",
+                          number(c_cost)])
+        parts.append(table((f"{what}, {field}", "kist", "D-MemFS",
+                            "D-MemFS over kist", "C"), lines))
+    return parts
+
+
+def memfs_full(rows):
+    parts = memfs_cases(rows) + memfs_calls(rows)
+    blocks = [row for row in rows if row.get("what") == "blocks"]
+    keys = list(dict.fromkeys((row["block_kib"], row["mib"], row["work"])
+                              for row in blocks))
+    lines = []
+    for block, mib, work in keys:
+        where = {"block_kib": block, "mib": mib, "work": work}
+        lines.append([f"{work}, {block:.0f} KiB, {mib:.0f} MiB",
+                      *(number(figures.median(blocks, field, engine=engine,
+                                              **where))
+                        for field in ("gb_s", "ms", "first_ms")
+                        for engine in ("memcpy", "kist"))])
+    parts.append(table(("C, blocks", "memcpy GB/s", "kist GB/s",
+                        "memcpy ms", "kist ms", "memcpy first ms",
+                        "kist first ms"), lines))
+    threads = [row for row in rows if row.get("what") == "threads"]
+    parts.append(table(
+        ("threads", "engine", "one", "two", "four"),
+        [[name, engine,
+          *(number(figures.median(threads, field, engine=engine,
+                                  threads=count, **where))
+            for count in (1, 2, 4))]
+         for name, field, where, engines in (
+             ("Python, us a pair", "us", {"kind": "pairs"},
+              ("kist", "dmemfs", "bytesio")),
+             ("Python, us a readinto of 1 MiB", "us", {"kind": "reads"},
+              ("kist", "dmemfs")),
+             ("C, ns a pair", "ns", {"bench": "memfs_c"},
+              ("kist", "memcpy")))
+         for engine in engines]))
+    versions = next((row["versions"] for row in rows if "versions" in row),
+                    {})
+    return "\n".join(parts) + "\n" + ", ".join(
+        f"{name} {version}" for name, version in versions.items()) + ".\n"
+
+
 FULL = {
     "kv": kv_full,
     "list": list_full,
@@ -287,6 +395,7 @@ FULL = {
     "mixed": mixed_full,
     "latency": latency_full,
     "python": python_full,
+    "memfs": memfs_full,
 }
 
 
@@ -340,7 +449,8 @@ def write(found, folder):
     """Writes folder/RESULTS.md; returns how many targets are reached and
     how many are not."""
     (folder / "plots").mkdir(parents=True, exist_ok=True)
-    targets = {name: figures.ROWS[name](section["rows"])
+    of_section = {**figures.ROWS, "memfs": figures_memfs.memfs_rows}
+    targets = {name: of_section[name](section["rows"])
                for name, section in found.items()}
     parts = ["# What kist costs, beside its peers\n",
              "Written by `bench/run`; no figure by hand.\n"]

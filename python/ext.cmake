@@ -22,12 +22,13 @@ target_link_options(kist_core PRIVATE
   -Wl,--version-script=${PROJECT_SOURCE_DIR}/python/ext.map)
 target_link_libraries(kist_core PRIVATE kist_flags Threads::Threads m)
 
-file(GLOB KIST_PACKAGE CONFIGURE_DEPENDS
+file(GLOB_RECURSE KIST_PACKAGE CONFIGURE_DEPENDS
+     RELATIVE ${PROJECT_SOURCE_DIR}/python
      python/kist/*.py python/kist/*.pyi python/kist/py.typed)
 foreach(file ${KIST_PACKAGE})
-  get_filename_component(name ${file} NAME)
-  configure_file(${file} ${PROJECT_BINARY_DIR}/python/kist/${name} COPYONLY)
+  get_filename_component(folder ${file} DIRECTORY)
+  configure_file(python/${file} ${PROJECT_BINARY_DIR}/python/${file} COPYONLY)
+  install(FILES python/${file} DESTINATION ${folder} COMPONENT python)
 endforeach()
 
 install(TARGETS kist_core LIBRARY DESTINATION kist COMPONENT python)
-install(FILES ${KIST_PACKAGE} DESTINATION kist COMPONENT python)

@@ -26,6 +26,9 @@ class Engine:
     open: Callable[..., Any]
     mkdir: Callable[[str], object]
 
+    def __init__(self, quota: int) -> None:
+        raise NotImplementedError
+
     def close(self) -> None:
         pass
 
@@ -104,14 +107,13 @@ ENGINES: dict[str, type[Engine]] = {
 }
 
 
-def prepare() -> None:
-    """Imports every engine and uses it once."""
-    for engine in ENGINES.values():
-        used = engine(1 << 20)
-        path = f"{used.root}/file"
-        with used.open(path, "wb") as file:
-            file.write(b"first")
-        with used.open(path, "rb") as file:
-            if file.read() != b"first":
-                raise SystemExit(f"{engine.__name__} keeps nothing")
-        used.close()
+def use_once(make: type[Engine]) -> None:
+    """What an engine imports and sets up, it has after this."""
+    used = make(1 << 20)
+    path = f"{used.root}/file"
+    with used.open(path, "wb") as file:
+        file.write(b"first")
+    with used.open(path, "rb") as file:
+        if file.read() != b"first":
+            raise SystemExit(f"{make.__name__} keeps nothing")
+    used.close()

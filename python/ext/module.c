@@ -3,6 +3,8 @@
 #include "collbase.h"
 #include "errors.h"
 #include "kpychest.h"
+#include "memgap.h"
+#include "memobj.h"
 
 /* Where each kpy_lazy_id is found; the order is the enumeration's. */
 static const struct {
@@ -21,6 +23,10 @@ static const struct {
     [KPY_LAZY_JSON_ENCODE] = {"json", "JSONEncoder"},
     [KPY_LAZY_JSON_LOADS] = {"json", "loads"},
     [KPY_LAZY_HTML_ESCAPE] = {"html", "escape"},
+    [KPY_LAZY_BYTESIO] = {"io", "BytesIO"},
+    [KPY_LAZY_NEWOBJ] = {"copyreg", "__newobj__"},
+    [KPY_LAZY_SAVE_TREE] = {"kist.memfs._archive", "save_tree"},
+    [KPY_LAZY_LOAD_TREE] = {"kist.memfs._archive", "load_tree"},
 };
 
 static const char *const name_texts[KPY_NAME_COUNT] = {
@@ -38,6 +44,39 @@ static const char *const name_texts[KPY_NAME_COUNT] = {
     [KPY_NAME_BYTES] = "bytes",
     [KPY_NAME_LITTLE] = "little",
     [KPY_NAME_SIGNED] = "signed",
+    [KPY_NAME_TIME] = "time",
+    [KPY_NAME_CLOSE] = "close",
+    [KPY_NAME_READ] = "read",
+    [KPY_NAME_READLINE] = "readline",
+    [KPY_NAME_WRITE] = "write",
+    [KPY_NAME_SEEK] = "seek",
+    [KPY_NAME_TELL] = "tell",
+    [KPY_NAME_DECODE] = "decode",
+    [KPY_NAME_GETSTATE] = "getstate",
+    [KPY_NAME_SETSTATE] = "setstate",
+    [KPY_NAME_ITEMS] = "items",
+    [KPY_NAME_ARGS] = "args",
+    [KPY_NAME_REQUESTED] = "requested",
+    [KPY_NAME_AVAILABLE] = "available",
+    [KPY_NAME_CURRENT] = "current",
+    [KPY_NAME_LIMIT] = "limit",
+    [KPY_NAME_RB] = "rb",
+    [KPY_NAME_WB] = "wb",
+    [KPY_NAME_AB] = "ab",
+    [KPY_NAME_RPB] = "r+b",
+    [KPY_NAME_XB] = "xb",
+    [KPY_NAME_SIZE] = "size",
+    [KPY_NAME_CREATED_AT] = "created_at",
+    [KPY_NAME_MODIFIED_AT] = "modified_at",
+    [KPY_NAME_GENERATION] = "generation",
+    [KPY_NAME_IS_DIR] = "is_dir",
+    [KPY_NAME_USED_BYTES] = "used_bytes",
+    [KPY_NAME_QUOTA_BYTES] = "quota_bytes",
+    [KPY_NAME_FREE_BYTES] = "free_bytes",
+    [KPY_NAME_FILE_COUNT] = "file_count",
+    [KPY_NAME_DIR_COUNT] = "dir_count",
+    [KPY_NAME_CHUNK_COUNT] = "chunk_count",
+    [KPY_NAME_OVERHEAD] = "overhead_per_chunk_estimate",
 };
 
 /* JSONEncoder(...).encode: json.dumps would make an encoder for each value. */
@@ -174,12 +213,21 @@ module_reopen(PyObject *module, PyObject *args)
     return object;
 }
 
+static PyObject *
+module_normalize_path(PyObject *module, PyObject *path)
+{
+    return kpy_mem_normalized(kpy_state_of_module(module), path);
+}
+
 static PyMethodDef module_methods[] = {
     {"_reopen", module_reopen, METH_VARARGS,
      "_reopen($module, type, path, name, klass, options, /)\n--\n\n"
      "What a pickled collection calls."},
     {"_close_all", module_close_all, METH_NOARGS,
      "_close_all($module, /)\n--\n\nClose whatever is still open."},
+    {"_normalize_path", module_normalize_path, METH_O,
+     "_normalize_path($module, path, /)\n--\n\n"
+     "A path as MemoryFileSystem understands it."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -203,6 +251,21 @@ atexit_register(PyObject *module)
     return answer == NULL ? -1 : 0;
 }
 
+/* The file system in memory, which stands on its own. */
+static int
+memfs_add(PyObject *module)
+{
+    return kpy_memgap_init(module) < 0 || kpy_memerrors_add(module) < 0 ||
+                   kpy_memfs_type_add(module) < 0 ||
+                   kpy_memfile_type_add(module) < 0 ||
+                   kpy_memtext_type_add(module) < 0 ||
+                   kpy_memticket_type_add(module) < 0 ||
+                   kpy_memlist_type_add(module) < 0 ||
+                   kpy_memport_type_add(module) < 0
+               ? -1
+               : 0;
+}
+
 static int
 module_exec(PyObject *module)
 {
@@ -218,7 +281,7 @@ module_exec(PyObject *module)
     if (kpy_errors_add(module) < 0 || kpy_coll_type_add(module) < 0 ||
         kpy_list_type_add(module) < 0 || kpy_dict_type_add(module) < 0 ||
         kpy_dictview_type_add(module) < 0 || kpy_set_type_add(module) < 0 ||
-        kpy_kist_type_add(module) < 0 ||
+        kpy_kist_type_add(module) < 0 || memfs_add(module) < 0 ||
         PyModule_AddStringConstant(module, "__version__", kist_version()) <
             0) {
         return -1;
@@ -241,6 +304,9 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     for (i = 0; i < KPY_LAZY_COUNT; i++) {
         Py_VISIT(state->lazy[i]);
     }
+    Py_VISIT(state->stats_like);
+    Py_VISIT(state->time_names);
+    Py_VISIT(state->time_time);
     return 0;
 }
 
@@ -262,6 +328,10 @@ module_clear(PyObject *module)
     for (i = 0; i < KPY_NAME_COUNT; i++) {
         Py_CLEAR(state->names[i]);
     }
+    kpy_memfile_free_spares(state);
+    Py_CLEAR(state->stats_like);
+    Py_CLEAR(state->time_names);
+    Py_CLEAR(state->time_time);
     return 0;
 }
 
@@ -280,8 +350,10 @@ static PyModuleDef_Slot module_slots[] = {
     {0, NULL},
 };
 
-PyDoc_STRVAR(module_doc,
-             "Lists, dicts and sets in crash-safe files: the C part of kist.");
+PyDoc_STRVAR(
+    module_doc,
+    "Lists, dicts and sets in crash-safe files, and a file system in\n"
+    "memory: the C part of kist.");
 
 struct PyModuleDef kpy_module_def = {
     PyModuleDef_HEAD_INIT,         .m_name = "kist._core",

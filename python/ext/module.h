@@ -49,6 +49,15 @@ typedef enum kpy_type_id {
     KPY_TYPE_SCAN, /* what .scan(predicate) answers */
     KPY_TYPE_KIST,
     KPY_TYPE_BATCH,
+    KPY_TYPE_MEMFS,
+    KPY_TYPE_MEMFILE,
+    KPY_TYPE_MEMTEXT,
+    KPY_TYPE_MEMTICKET, /* a place in the queue for a file */
+    KPY_TYPE_MEMWALK,   /* what .walk() answers */
+    KPY_TYPE_MEMEXPORT, /* what .iter_export_tree() answers */
+    KPY_TYPE_MEMVIEW,   /* whose memory a .view() is */
+    KPY_TYPE_MEMQUOTA,  /* MFSQuotaExceededError */
+    KPY_TYPE_MEMNODES,  /* MFSNodeLimitExceededError */
     KPY_TYPE_COUNT
 } kpy_type_id;
 
@@ -79,6 +88,10 @@ typedef enum kpy_lazy_id {
     KPY_LAZY_JSON_ENCODE, /* a bound method: compact, not escaped */
     KPY_LAZY_JSON_LOADS,
     KPY_LAZY_HTML_ESCAPE,
+    KPY_LAZY_BYTESIO,   /* io.BytesIO */
+    KPY_LAZY_NEWOBJ,    /* copyreg.__newobj__ */
+    KPY_LAZY_SAVE_TREE, /* kist.memfs._archive */
+    KPY_LAZY_LOAD_TREE,
     KPY_LAZY_COUNT
 } kpy_lazy_id;
 
@@ -98,8 +111,46 @@ typedef enum kpy_name_id {
     KPY_NAME_BYTES,
     KPY_NAME_LITTLE,
     KPY_NAME_SIGNED,
+    KPY_NAME_TIME,
+    KPY_NAME_CLOSE,
+    KPY_NAME_READ,
+    KPY_NAME_READLINE,
+    KPY_NAME_WRITE,
+    KPY_NAME_SEEK,
+    KPY_NAME_TELL,
+    KPY_NAME_DECODE,
+    KPY_NAME_GETSTATE,
+    KPY_NAME_SETSTATE,
+    KPY_NAME_ITEMS,
+    KPY_NAME_ARGS,
+    KPY_NAME_REQUESTED,
+    KPY_NAME_AVAILABLE,
+    KPY_NAME_CURRENT,
+    KPY_NAME_LIMIT,
+    /* kist_memfs_mode, in its order */
+    KPY_NAME_RB,
+    KPY_NAME_WB,
+    KPY_NAME_AB,
+    KPY_NAME_RPB,
+    KPY_NAME_XB,
+    /* the keys of stat(), in their order */
+    KPY_NAME_SIZE,
+    KPY_NAME_CREATED_AT,
+    KPY_NAME_MODIFIED_AT,
+    KPY_NAME_GENERATION,
+    KPY_NAME_IS_DIR,
+    /* the keys of stats(), in their order */
+    KPY_NAME_USED_BYTES,
+    KPY_NAME_QUOTA_BYTES,
+    KPY_NAME_FREE_BYTES,
+    KPY_NAME_FILE_COUNT,
+    KPY_NAME_DIR_COUNT,
+    KPY_NAME_CHUNK_COUNT,
+    KPY_NAME_OVERHEAD,
     KPY_NAME_COUNT
 } kpy_name_id;
+
+#define KPY_SPARES 8
 
 typedef struct kpy_state {
     PyTypeObject *types[KPY_TYPE_COUNT];
@@ -108,6 +159,12 @@ typedef struct kpy_state {
     PyObject *lazy[KPY_LAZY_COUNT]; /* NULL until asked for */
     struct kpy_chest *chests;       /* every open one, see kpychest.h */
     bool temp_swept; /* leavings of dead processes were looked for */
+    PyObject *spares[KPY_SPARES]; /* closed MemoryFileHandles, as memory */
+    unsigned spare_count;
+    PyObject *stats_like; /* a dict with the keys of stats() */
+    PyObject *time_names; /* the dict of module time */
+    PyObject *time_time;  /* its function, as it was made */
+    unsigned raised;      /* callbacks that left an exception, memgap.h */
 } kpy_state;
 
 extern struct PyModuleDef kpy_module_def;
@@ -152,6 +209,13 @@ int kpy_dict_type_add(PyObject *module);
 int kpy_dictview_type_add(PyObject *module);
 int kpy_set_type_add(PyObject *module);
 int kpy_kist_type_add(PyObject *module);
+int kpy_memerrors_add(PyObject *module);
+int kpy_memfs_type_add(PyObject *module);
+int kpy_memfile_type_add(PyObject *module);
+int kpy_memtext_type_add(PyObject *module);
+int kpy_memticket_type_add(PyObject *module);
+int kpy_memlist_type_add(PyObject *module);
+int kpy_memport_type_add(PyObject *module);
 
 /* True if `object` is a FSList, FSDict or FSSet of this module. */
 static inline bool

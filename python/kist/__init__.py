@@ -1,5 +1,5 @@
 """Python's list, dict and set, kept: one crash-safe file pair, or several
-collections in one.
+collections in one.  And a file system in memory: see kist.memfs.
 
 >>> from kist import fsdict
 >>> with fsdict() as d:  # with a path it stays: fsdict("people")
@@ -16,6 +16,7 @@ from _collections_abc import (
     MutableSet,
     ValuesView,
 )
+from io import RawIOBase
 
 from kist._core import (
     BusyError,
@@ -29,12 +30,26 @@ from kist._core import (
     FSSet,
     Kist,
     LockedError,
+    MemoryFileHandle,
+    MemoryFileSystem,
+    MFSNodeLimitExceededError,
+    MFSQuotaExceededError,
+    MFSTextHandle,
     NewerError,
     NotKistError,
     PoisonedError,
     TooBigError,
     __version__,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kist.memfs import (
+        AsyncMemoryFileHandle,
+        AsyncMemoryFileSystem,
+        MFSStatResult,
+        MFSStats,
+    )
 
 fslist = FSList
 fsdict = FSDict
@@ -47,8 +62,33 @@ MutableSet.register(FSSet)
 KeysView.register(FSDict_keys)
 ValuesView.register(FSDict_values)
 ItemsView.register(FSDict_items)
+RawIOBase.register(MemoryFileHandle)
+
+_LAZY = (
+    "AsyncMemoryFileHandle",
+    "AsyncMemoryFileSystem",
+    "MFSStatResult",
+    "MFSStats",
+)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import kist.memfs
+
+    value = getattr(kist.memfs, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
 
 __all__ = [
+    "AsyncMemoryFileHandle",
+    "AsyncMemoryFileSystem",
     "BusyError",
     "CorruptError",
     "Error",
@@ -57,6 +97,13 @@ __all__ = [
     "FSSet",
     "Kist",
     "LockedError",
+    "MFSNodeLimitExceededError",
+    "MFSQuotaExceededError",
+    "MFSStatResult",
+    "MFSStats",
+    "MFSTextHandle",
+    "MemoryFileHandle",
+    "MemoryFileSystem",
     "NewerError",
     "NotKistError",
     "PoisonedError",

@@ -9,9 +9,13 @@ Any inside, unless its variable says otherwise:
 
 from _typeshed import (
     StrOrBytesPath,
+    StrPath,
     SupportsKeysAndGetItem,
+    SupportsRead,
     SupportsRichComparison,
     SupportsRichComparisonT,
+    SupportsWrite,
+    WriteableBuffer,
 )
 from collections.abc import (
     Callable,
@@ -26,6 +30,7 @@ from collections.abc import (
     Set as AbstractSet,
     ValuesView,
 )
+from io import BytesIO, RawIOBase
 from types import GenericAlias, MappingProxyType, TracebackType
 from typing import (
     Any,
@@ -43,6 +48,8 @@ from typing import (
 )
 
 from typing_extensions import disjoint_base
+
+from kist.memfs._types import MFSStatResult, MFSStats
 
 _T = TypeVar("_T")
 _S = TypeVar("_S")
@@ -643,3 +650,155 @@ class Kist:
         traceback: TracebackType | None,
         /,
     ) -> None: ...
+
+# --- a file system in memory -------------------------------------------------
+
+class MFSQuotaExceededError(OSError):
+    requested: int
+    available: int
+    def __init__(self, requested: int, available: int) -> None: ...
+
+class MFSNodeLimitExceededError(MFSQuotaExceededError):
+    current: int
+    limit: int
+    def __init__(self, current: int, limit: int) -> None: ...
+
+_Bytes = bytes | bytearray | memoryview
+
+@type_check_only
+class _MemoryFileTicket:
+    def take(self) -> MemoryFileHandle: ...
+    def cancel(self) -> None: ...
+
+@disjoint_base
+class MemoryFileSystem:
+    def __init__(
+        self,
+        max_quota: int = 268435456,
+        chunk_overhead_override: int | None = None,
+        promotion_hard_limit: int | None = None,
+        max_nodes: int | None = None,
+        default_storage: str = "auto",
+        default_lock_timeout: float | None = 30.0,
+        memory_guard: str = "none",
+        memory_guard_action: str = "warn",
+        memory_guard_interval: float = 1.0,
+    ) -> None: ...
+    def open(
+        self,
+        path: str,
+        mode: str = "rb",
+        preallocate: int = 0,
+        lock_timeout: float | None = None,
+    ) -> MemoryFileHandle: ...
+    def mkdir(self, path: str, exist_ok: bool = False) -> None: ...
+    def remove(self, path: str) -> None: ...
+    def rmtree(self, path: str) -> None: ...
+    def rename(self, src: str, dst: str) -> None: ...
+    def move(self, src: str, dst: str) -> None: ...
+    def copy(
+        self, src: str, dst: str, lock_timeout: float | None = None
+    ) -> None: ...
+    def copy_tree(
+        self, src: str, dst: str, lock_timeout: float | None = None
+    ) -> None: ...
+    def exists(self, path: str) -> bool: ...
+    def is_dir(self, path: str) -> bool: ...
+    def is_file(self, path: str) -> bool: ...
+    def stat(self, path: str) -> MFSStatResult: ...
+    def stats(self) -> MFSStats: ...
+    def get_size(self, path: str) -> int: ...
+    def listdir(self, path: str) -> list[str]: ...
+    def walk(
+        self, path: str = "/"
+    ) -> Iterator[tuple[str, list[str], list[str]]]: ...
+    def glob(self, pattern: str) -> list[str]: ...
+    def export_as_bytesio(
+        self,
+        path: str,
+        max_size: int | None = None,
+        lock_timeout: float | None = None,
+    ) -> BytesIO: ...
+    def export_tree(
+        self,
+        prefix: str = "/",
+        only_dirty: bool = False,
+        lock_timeout: float | None = None,
+    ) -> dict[str, bytes]: ...
+    def iter_export_tree(
+        self,
+        prefix: str = "/",
+        only_dirty: bool = False,
+        lock_timeout: float | None = None,
+    ) -> Iterator[tuple[str, bytes]]: ...
+    def import_tree(self, tree: Mapping[str, _Bytes] | None) -> None: ...
+    def view(
+        self, path: str, lock_timeout: float | None = None
+    ) -> memoryview: ...
+    def snapshot(self) -> MemoryFileSystem: ...
+    def restore(self, snapshot: MemoryFileSystem) -> None: ...
+    def save(
+        self, target: StrPath | SupportsWrite[bytes], prefix: str = "/"
+    ) -> None: ...
+    def load(
+        self, source: StrPath | SupportsRead[bytes], prefix: str = "/"
+    ) -> None: ...
+    def _open_later(
+        self,
+        path: str,
+        mode: str,
+        preallocate: int,
+        wake: Callable[[], object],
+    ) -> MemoryFileHandle | _MemoryFileTicket: ...
+    def _options(self) -> dict[str, Any]: ...
+
+@disjoint_base
+class MemoryFileHandle(RawIOBase):
+    def __init__(
+        self,
+        fs: MemoryFileSystem,
+        path: str,
+        mode: str = "rb",
+        preallocate: int = 0,
+        lock_timeout: float | None = None,
+    ) -> None: ...
+    def read(self, size: int = -1) -> bytes: ...
+    def readinto(self, buffer: WriteableBuffer) -> int: ...
+    def write(self, data: _Bytes) -> int: ...  # type: ignore[override]
+    def seek(self, offset: int, whence: int = 0) -> int: ...
+    def truncate(self, size: int | None = None) -> int: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def _is_closed(self) -> bool: ...
+    @property
+    def _mode(self) -> str: ...
+
+@disjoint_base
+class MFSTextHandle:
+    def __init__(
+        self,
+        handle: MemoryFileHandle,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+    ) -> None: ...
+    @property
+    def encoding(self) -> str: ...
+    @property
+    def errors(self) -> str: ...
+    def write(self, text: str) -> int: ...
+    def read(self, size: int = -1) -> str: ...
+    def readline(self, limit: int = -1) -> str: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> str: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+def _normalize_path(path: str, /) -> str: ...
