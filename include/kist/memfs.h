@@ -363,7 +363,7 @@ KIST_NODISCARD kist_status kist_memfs_walk_open(kist_memfs *fs,
                                                 kist_memfs_walk **walk);
 
 /* The next directory's path and names, directories first (names->dirs); good
- * until the next call.  KIST_END, NOMEM. */
+ * until the next call.  KIST_END; NOMEM: the next call tries again. */
 KIST_NODISCARD kist_status kist_memfs_walk_next(
     kist_memfs_walk *walk, kist_slice *path, const kist_memfs_names **names);
 

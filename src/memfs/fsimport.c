@@ -185,7 +185,11 @@ count(const import *all)
         if (!at->shadowed) {
             gross.more +=
                 ki_fs_usage_of(fs, size, ki_fs_fresh_chunks(fs, size));
-            gross.less += at->old != NULL ? ki_fs_usage(fs, at->old) : 0;
+            if (at->old != NULL) {
+                ki_latch_take(&at->old->latch);
+                gross.less += ki_fs_usage(fs, at->old);
+                ki_latch_drop(&at->old->latch);
+            }
         }
     }
     if (gross.more > gross.less) {

@@ -357,25 +357,29 @@ resize(kist_memfile *file, uint64_t size, ki_garbage *garbage)
     return KIST_OK;
 }
 
-/* Asks the guard about what the file counts more with `size` bytes. */
+/* As ask(), for another length; only for the guard's sake. */
 static kist_status
-guard_growth(kist_memfile *file, uint64_t size)
+ask_length(kist_memfile *file, uint64_t size)
 {
-    uint64_t more = 0;
-    kist_status status = KIST_OK;
+    plan todo = {0};
+    kist_status status;
 
     if (file->fs->options.guard != KIST_GUARD_PER_WRITE) {
         return KIST_OK;
     }
-    status = begin(file, true);
-    if (status == KIST_OK) {
-        if (size > file->file->content.size) {
-            more = plan_resize(file, size).step.more;
-        }
-        end(file);
-        status = ki_fs_guard(file->fs, more);
+    status = begin(file, ki_mode_writes(mode_of(file)));
+    if (status != KIST_OK) {
+        return status;
     }
-    return status;
+    if (size > SIZE_LIMIT) {
+        status = KI_FAIL(KIST_ERR_TOOBIG, NULL, KI_NO_OFFSET, "file");
+    }
+    else if (size > file->file->content.size) {
+        todo = plan_resize(file, size);
+        status = ki_quota_check(&file->fs->quota, &todo.step);
+    }
+    end(file);
+    return status == KIST_OK ? ki_fs_guard(file->fs, todo.step.more) : status;
 }
 
 kist_status
@@ -383,7 +387,7 @@ kist_memfile_truncate(kist_memfile *file, uint64_t size)
 {
     const int64_t now_ns = ki_fs_now(file->fs);
     ki_garbage garbage = {0};
-    kist_status status = guard_growth(file, size);
+    kist_status status = ask_length(file, size);
 
     if (status == KIST_OK) {
         status = begin(file, ki_mode_writes(mode_of(file)));
@@ -412,25 +416,28 @@ kist_status
 ki_memfile_preallocate(kist_memfile *file, uint64_t size)
 {
     ki_garbage garbage = {0};
-    kist_status status = guard_growth(file, size);
+    kist_status status = KIST_OK;
+    bool grows;
 
+    ki_latch_take(&file->file->latch);
+    grows = size > file->file->content.size;
+    ki_latch_drop(&file->file->latch);
+    if (!grows) {
+        return KIST_OK;
+    }
+    status = ask_length(file, size);
     if (status == KIST_OK) {
-        status = begin(file, true);
+        status = begin(file, ki_mode_writes(mode_of(file)));
     }
     if (status != KIST_OK) {
         return status;
     }
-    if (size > file->file->content.size) {
-        if (!ki_mode_writes(mode_of(file))) {
-            status = KI_FAIL(KIST_ERR_UNSUPPORTED, NULL, KI_NO_OFFSET, "mode");
-        }
-        else if (size > SIZE_LIMIT) {
-            status = KI_FAIL(KIST_ERR_TOOBIG, NULL, KI_NO_OFFSET, "file");
-        }
-        else {
-            status = resize(file, size, &garbage);
-            file->file->generation += status == KIST_OK;
-        }
+    if (size > SIZE_LIMIT) {
+        status = KI_FAIL(KIST_ERR_TOOBIG, NULL, KI_NO_OFFSET, "file");
+    }
+    else {
+        status = resize(file, size, &garbage);
+        file->file->generation += status == KIST_OK;
     }
     end(file);
     ki_garbage_empty(&garbage);

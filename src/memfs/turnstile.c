@@ -34,29 +34,31 @@ ki_turnstile_queue(ki_turnstile *turnstile, ki_waiter *waiter)
 {
     if (turnstile->last == NULL) {
         waiter->next = waiter;
+        waiter->previous = waiter;
     }
     else {
         waiter->next = turnstile->last->next;
+        waiter->previous = turnstile->last;
+        waiter->next->previous = waiter;
         turnstile->last->next = waiter;
     }
+    waiter->queued = true;
     turnstile->last = waiter;
 }
 
-/* Takes the one behind `before` out of the ring. */
-static ki_waiter *
-unlink_next(ki_turnstile *turnstile, ki_waiter *before)
+static void
+unlink_waiter(ki_turnstile *turnstile, ki_waiter *waiter)
 {
-    ki_waiter *waiter = before->next;
-
-    if (waiter == before) {
+    waiter->queued = false;
+    if (waiter->next == waiter) {
         turnstile->last = NULL;
-        return waiter;
+        return;
     }
-    before->next = waiter->next;
+    waiter->previous->next = waiter->next;
+    waiter->next->previous = waiter->previous;
     if (turnstile->last == waiter) {
-        turnstile->last = before;
+        turnstile->last = waiter->previous;
     }
-    return waiter;
 }
 
 static void
@@ -69,8 +71,9 @@ admit(ki_turnstile *turnstile, ki_admitted *admitted)
     }
     while (turnstile->last != NULL &&
            may_enter(turnstile, turnstile->last->next->exclusive)) {
-        ki_waiter *waiter = unlink_next(turnstile, turnstile->last);
+        ki_waiter *waiter = turnstile->last->next;
 
+        unlink_waiter(turnstile, waiter);
         count_in(turnstile, waiter->exclusive);
         waiter->next = NULL;
         *end = waiter;
@@ -95,18 +98,10 @@ bool
 ki_turnstile_give_up(ki_turnstile *turnstile, ki_waiter *waiter,
                      ki_admitted *admitted)
 {
-    ki_waiter *before = turnstile->last;
-
-    if (before == NULL) {
+    if (!waiter->queued) {
         return false;
     }
-    while (before->next != waiter) {
-        before = before->next;
-        if (before == turnstile->last) {
-            return false;
-        }
-    }
-    unlink_next(turnstile, before);
+    unlink_waiter(turnstile, waiter);
     admit(turnstile, admitted);
     return true;
 }

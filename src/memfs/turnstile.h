@@ -28,7 +28,9 @@
 
 typedef struct ki_waiter {
     struct ki_waiter *next;
+    struct ki_waiter *previous;
     bool exclusive;
+    bool queued;
     _Atomic uint32_t state;      /* 0 waiting, 1 admitted */
     void (*wake)(void *context); /* NULL: somebody sleeps on `state` */
     void *context;

@@ -152,6 +152,18 @@ push_children(kist_memfs_walk *walk, const pending *at)
     return status;
 }
 
+/* Takes off the stack what stands above `rest`. */
+static void
+pop_until(kist_memfs_walk *walk, const pending *rest)
+{
+    while (walk->stack != rest) {
+        pending *old = walk->stack;
+
+        walk->stack = old->next;
+        free_pending(old);
+    }
+}
+
 /* What the directory holds now.  The lock is held. */
 static kist_status
 visit(kist_memfs_walk *walk, const pending *at)
@@ -183,10 +195,11 @@ kist_memfs_walk_next(kist_memfs_walk *walk, kist_slice *path,
     walk->names = NULL;
     while (walk->stack != NULL && status == KIST_END) {
         pending *at = walk->stack;
+        pending *rest = at->next;
 
         free_pending(walk->visited);
         walk->visited = at;
-        walk->stack = at->next;
+        walk->stack = rest;
         ki_brlock_read(&fs->lock);
         if (at->dir->node.parent != NULL || at->dir == fs->root) {
             status = visit(walk, at);
@@ -195,6 +208,13 @@ kist_memfs_walk_next(kist_memfs_walk *walk, kist_slice *path,
         if (status == KIST_OK) {
             *path = kist_bytes(at->path, at->size);
             *names = walk->names;
+        }
+        else if (status != KIST_END) {
+            // Back to where it was, for the next call.
+            pop_until(walk, rest);
+            at->next = rest;
+            walk->stack = at;
+            walk->visited = NULL;
         }
     }
     return status;
@@ -206,12 +226,7 @@ kist_memfs_walk_close(kist_memfs_walk *walk)
     if (walk == NULL) {
         return;
     }
-    while (walk->stack != NULL) {
-        pending *old = walk->stack;
-
-        walk->stack = old->next;
-        free_pending(old);
-    }
+    pop_until(walk, NULL);
     free_pending(walk->visited);
     kist_memfs_names_free(walk->names);
     ki_fs_drop(walk->fs);

@@ -515,87 +515,13 @@ test_random_history(void **state)
     }
 }
 
-/* --- the guard
- * --------------------------------------------------------------*/
-
-typedef struct warned {
-    int count;
-    char text[200];
-} warned;
-
-static void
-note_warning(void *context, const char *text)
-{
-    warned *w = context;
-
-    w->count++;
-    snprintf(w->text, sizeof(w->text), "%s", text);
-}
-
-/*
- * Goal    the guard compares with the machine's memory: it warns and lets go
- *         on, or refuses (1.13).
- * Method  a quota that no machine has.
- */
-static void
-test_guard(void **state)
-{
-    warned w = {0};
-    kist_memfs_options options;
-    kist_memfs *fs;
-    kist_memfile *file;
-
-    (void)state;
-    kist_memfs_options_init(&options);
-    options.quota = UINT64_C(1) << 60;
-    options.warn = note_warning;
-    options.context = &w;
-    KT_OK(kist_memfs_new(&options, &fs));
-    kist_memfs_free(fs);
-    assert_int_equal(w.count, 0);
-    options.guard = KIST_GUARD_INIT;
-    KT_OK(kist_memfs_new(&options, &fs));
-    assert_int_equal(w.count, 1);
-    assert_non_null(strstr(w.text, "max_quota (1,152,921,504,606,846,976 "
-                                   "bytes) exceeds available physical RAM ("));
-    file = kt_fs_open(fs, "/f", KIST_MODE_WB);
-    KT_OK(kist_memfile_truncate(file, UINT64_C(1) << 50));
-    assert_int_equal(w.count, 1);
-    kist_memfile_free(file);
-    kist_memfs_free(fs);
-    options.guard_refuses = true;
-    KT_ANSWERS(KIST_ERR_NOMEM, kist_memfs_new(&options, &fs));
-    assert_non_null(strstr(kist_last_error()->path, "max_quota (1,152,921"));
-    assert_int_equal(w.count, 1);
-
-    options.guard_refuses = false;
-    options.guard = KIST_GUARD_PER_WRITE;
-    KT_OK(kist_memfs_new(&options, &fs));
-    assert_int_equal(w.count, 2);
-    file = kt_fs_open(fs, "/f", KIST_MODE_WB);
-    KT_OK(kist_memfile_write(file, "text", 4));
-    assert_int_equal(w.count, 2);
-    KT_OK(kist_memfile_truncate(file, UINT64_C(1) << 50));
-    assert_int_equal(w.count, 3);
-    KT_CHECK(strstr(w.text, "Write of 1,125,899,906,842,7") != NULL, "%s",
-             w.text);
-    assert_non_null(strstr(w.text, "bytes requested but only "));
-    kist_memfile_free(file);
-    kist_memfs_free(fs);
-
-    // Nobody to tell.
-    options.warn = NULL;
-    KT_OK(kist_memfs_new(&options, &fs));
-    kist_memfs_free(fs);
-}
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_to_the_byte), cmocka_unit_test(test_promotion),
         cmocka_unit_test(test_storages),    cmocka_unit_test(test_enormous),
-        KT_TEST(test_random_history),       cmocka_unit_test(test_guard),
+        KT_TEST(test_random_history),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
