@@ -92,6 +92,31 @@ reserve(ki_content *content, uint32_t more)
     return KIST_OK;
 }
 
+/* Gives back what the row has too much room for. */
+static void
+shrink_row(ki_content *content)
+{
+    ki_seg *segs;
+
+    if (content->room / 4 <= content->count) {
+        return;
+    }
+    segs = content->row.many.segs;
+    if (content->count == 1) {
+        const ki_seg one = segs[0];
+
+        ki_free(segs);
+        content->row.one = one;
+        content->room = 0;
+        return;
+    }
+    segs = ki_realloc(segs, content->count * sizeof(*segs));
+    if (segs != NULL) {
+        content->row.many.segs = segs;
+        content->room = content->count;
+    }
+}
+
 /* Back to the small form, with nothing in it. */
 static void
 forget_row(ki_content *content)
@@ -285,6 +310,11 @@ tidy(ki_content *content, uint64_t bytes, ki_garbage *garbage)
     if (content->room != 0) {
         if (content->count > ROW_SLACK + content->size / SMALL * 4) {
             gather(content, garbage);
+            shrink_row(content);
+            segs = segs_of(content);
+        }
+        if (content->room == 0) {
+            return; // one block, just made
         }
         content->row.many.spliced += bytes;
         if (content->row.many.spliced <= content->size + KI_CONTENT_LARGE) {
@@ -325,11 +355,8 @@ ki_content_splice(ki_content *content, uint64_t offset, ki_block *block,
     else {
         put_seg(content, &seg, end, garbage);
     }
-    if (offset != before) {
-        tidy(content,
-             offset > before ? 0 : (end < before ? end : before) - offset,
-             garbage);
-    }
+    tidy(content, offset < before ? (end < before ? end : before) - offset : 0,
+         garbage);
     return KIST_OK;
 }
 
@@ -546,6 +573,7 @@ ki_content_resize(ki_content *content, uint64_t size, ki_garbage *garbage)
                    size - segs_of(content)[keep - 1].start)) {
         copy_out(content, keep - 1, garbage);
     }
+    shrink_row(content);
     return KIST_OK;
 }
 

@@ -13,7 +13,7 @@
 #include "memfs/loan.h"
 #include "support/check.h"
 
-#define ROOM  (1u << 20)
+#define ROOM  (1u << 20) // of what a random step writes
 #define LENTS 4096u
 
 typedef struct bench {
@@ -171,7 +171,7 @@ begin(bench *at, void **state)
 
     memset(at, 0, sizeof(*at));
     at->random = place->seed * 2 + 1;
-    at->flat = malloc(ROOM * 2);
+    at->flat = malloc(ROOM * 16);
 }
 
 static void
@@ -284,6 +284,13 @@ test_a_cut_lets_go(void **state)
     write_lent(&at, 1, 50000);
     resize(&at, 10);
     assert_true(pinned_by(&at.content) < 200);
+    compare(&at);
+    for (int index = 0; index < 2000; index++) {
+        write_lent(&at, at.size, 4096);
+    }
+    assert_true(at.content.room >= 2000);
+    resize(&at, 5);
+    assert_int_equal(at.content.room, 0);
     compare(&at);
     finish(&at);
 }
