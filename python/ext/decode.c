@@ -387,17 +387,15 @@ object_of_owned(kpy_state *state, const kist_value *value, int depth)
     }
 }
 
-PyObject *
-kpy_object_of(kpy_state *state, const kist_value *value)
+/* Of what is built by calls: the bytes are copied first. */
+__attribute__((noinline)) static PyObject *
+object_of_copy(kpy_state *state, const kist_value *value)
 {
     uint8_t small[COPY_SMALL];
     uint8_t *copy = small;
     kist_value own = *value;
     PyObject *object;
 
-    if (is_simple(value->type)) {
-        return object_of_owned(state, value, 0);
-    }
     if (own.as.bytes.size > sizeof(small)) {
         copy = PyMem_Malloc(own.as.bytes.size);
         if (copy == NULL) {
@@ -413,6 +411,19 @@ kpy_object_of(kpy_state *state, const kist_value *value)
         PyMem_Free(copy);
     }
     return object;
+}
+
+PyObject *
+kpy_object_of(kpy_state *state, const kist_value *value)
+{
+    if (value->type == KIST_TEXT) {
+        return kpy_text_new(state, value->as.bytes);
+    }
+    if (value->type == KIST_INT) {
+        return PyLong_FromLongLong(value->as.integer);
+    }
+    return is_simple(value->type) ? object_of_owned(state, value, 0)
+                                  : object_of_copy(state, value);
 }
 
 /* --- many

@@ -2,6 +2,7 @@
 
 #include "coll/coll.h"
 #include "coll/lookup.h"
+#include "coll/scanstate.h"
 
 static kist_status
 get(ki_coll *c, kist_slice key, kist_value *value)
@@ -21,7 +22,13 @@ item(ki_coll *c, uint64_t index, kist_value *value)
     return ki_item(c, index, value);
 }
 
-const ki_ways ki_ways_plain = {get, contains, item};
+static kist_status
+step(kist_scan *scan, kist_slice *key, kist_value *value)
+{
+    return ki_scan_step(scan, key, value);
+}
+
+const ki_ways ki_ways_plain = {get, contains, item, step};
 
 const ki_ways *ki_ways_here = &ki_ways_plain;
 

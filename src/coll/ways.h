@@ -9,14 +9,18 @@
 #define KI_COLL_WAYS_H
 
 #include "coll/chest.h"
+#include "kist/scan.h"
 #include "kist/value.h"
 
-/* As kist_dict_get(), kist_dict_contains() and kist_list_get(); a set's
- * members are keys, too. */
+/*
+ * As kist_dict_get(), kist_dict_contains() and kist_list_get(); a set's
+ * members are keys, too.  `step` is ki_scan_step().
+ */
 typedef struct ki_ways {
     kist_status (*get)(ki_coll *c, kist_slice key, kist_value *value);
     kist_status (*contains)(ki_coll *c, kist_slice key);
     kist_status (*item)(ki_coll *c, uint64_t index, kist_value *value);
+    kist_status (*step)(kist_scan *scan, kist_slice *key, kist_value *value);
 } ki_ways;
 
 /* Those for the processor that runs this. */
