@@ -491,17 +491,16 @@ objects_build(kpy_state *state, const kist_value *values, size_t count,
     return 0;
 }
 
-static bool
-any_rare(const kist_value *values, size_t count)
+bool
+kpy_values_are_simple(const kist_value *values, size_t count)
 {
+    bool simple = true;
     size_t i;
 
     for (i = 0; i < count; i++) {
-        if (!is_simple(values[i].type)) {
-            return true;
-        }
+        simple &= is_simple(values[i].type);
     }
-    return false;
+    return simple;
 }
 
 int
@@ -515,7 +514,7 @@ kpy_objects_of(kpy_state *state, const kist_value *values, size_t count,
     for (i = 0; i < count; i++) {
         objects[i] = NULL;
     }
-    if (any_rare(values, count)) {
+    if (!kpy_values_are_simple(values, count)) {
         copies = PyMem_Malloc(rare_size(values, count) + 1);
         if (copies == NULL) {
             (void)PyErr_NoMemory();

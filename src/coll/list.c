@@ -56,6 +56,31 @@ kist_list_count(kist_list *list, uint64_t *count)
     return status;
 }
 
+/* The type is asked for once, not for each word. */
+static void
+inline_values(kist_type type, const uint64_t *words, uint32_t n,
+              kist_value *values)
+{
+    uint32_t i;
+
+    switch (type) {
+    case KIST_INT:
+        for (i = 0; i < n; i++) {
+            values[i] = ki_klass_from_word(KIST_INT, words[i]);
+        }
+        return;
+    case KIST_FLOAT:
+        for (i = 0; i < n; i++) {
+            values[i] = ki_klass_from_word(KIST_FLOAT, words[i]);
+        }
+        return;
+    default:
+        for (i = 0; i < n; i++) {
+            values[i] = ki_klass_from_word(type, words[i]);
+        }
+    }
+}
+
 kist_status
 ki_list_values(const ki_reader *r, kist_type type, const uint64_t *words,
                uint32_t n, kist_value *values)
@@ -63,21 +88,16 @@ ki_list_values(const ki_reader *r, kist_type type, const uint64_t *words,
     const uint64_t end = ki_log_end(r->gen);
     ki_record record;
     kist_status status = KIST_OK;
+    uint64_t about;
     uint32_t i;
 
     if (ki_klass_inline(type)) {
-        for (i = 0; i < n; i++) {
-            values[i] = ki_klass_from_word(type, words[i]);
-        }
+        inline_values(type, words, n, values);
         return KIST_OK;
     }
-    for (i = 0; i < n && i < 16; i++) {
-        __builtin_prefetch(r->gen->log.base + (words[i] < end ? words[i] : 0));
-    }
-    for (i = 0; i < n && status == KIST_OK; i++) {
-        if (i + 16 < n && words[i + 16] < end) {
-            __builtin_prefetch(r->gen->log.base + words[i + 16]);
-        }
+    about = ki_keyed_at(r->gen, r->own, r->header, KI_C_ABOUT);
+    i = ki_ways_here->run(r->gen, about >> 32, words, n, values);
+    for (; i < n && status == KIST_OK; i++) {
         status = ki_reclog_load(&r->gen->log, words[i], end, &record)
                      ? ki_coll_value(r->gen, words[i], &record, &values[i])
                      : ki_bad_record(r->gen, words[i]);

@@ -141,4 +141,45 @@ ki_scan_step(kist_scan *scan, kist_slice *key, kist_value *value)
     return status;
 }
 
+#define KI_RUN_AHEAD 12u
+
+/* Asks for the record at `offset`. */
+KI_ALWAYS_INLINE void
+ki_run_ask(const ki_gen *gen, uint64_t offset, uint64_t end)
+{
+    if (KI_LIKELY(offset < end)) {
+        __builtin_prefetch(gen->log.base + offset);
+        __builtin_prefetch(gen->log.base + offset + 64);
+    }
+}
+
+/*
+ * The values of the records at `n` offsets of a list with number `id`: how
+ * many of them, from the first on, the short way could tell.
+ */
+KI_ALWAYS_INLINE uint32_t
+ki_run_values(const ki_gen *gen, uint64_t id, const uint64_t *offsets,
+              uint32_t n, kist_value *values)
+{
+    const uint64_t end = ki_log_end(gen);
+    ki_record record;
+    uint32_t i;
+
+    for (i = 0; i < n && i < KI_RUN_AHEAD; i++) {
+        ki_run_ask(gen, offsets[i], end);
+    }
+    for (i = 0; i < n; i++) {
+        if (i + KI_RUN_AHEAD < n) {
+            ki_run_ask(gen, offsets[i + KI_RUN_AHEAD], end);
+        }
+        if (KI_UNLIKELY(!ki_step_record(gen, id, offsets[i], &record) ||
+                        ki_value_payload_load(record.tag, record.value,
+                                              record.vsize,
+                                              &values[i]) != KIST_OK)) {
+            break;
+        }
+    }
+    return i;
+}
+
 #endif /* KI_COLL_SCANSTATE_H */

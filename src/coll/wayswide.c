@@ -36,7 +36,14 @@ step(kist_scan *scan, kist_slice *key, kist_value *value)
     return ki_scan_step(scan, key, value);
 }
 
-const ki_ways ki_ways_wide = {get, contains, item, step};
+static uint32_t
+run(const ki_gen *gen, uint64_t id, const uint64_t *offsets, uint32_t n,
+    kist_value *values)
+{
+    return ki_run_values(gen, id, offsets, n, values);
+}
+
+const ki_ways ki_ways_wide = {get, contains, item, step, run};
 
 #else
 

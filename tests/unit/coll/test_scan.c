@@ -331,6 +331,53 @@ each_flip(void **state)
     KT_OK(kist_close(k));
 }
 
+/* Goal: many at once are as one by one, and damage in any is CORRUPT.
+ * Method: all of a list of records of 0 to 600 bytes; then a bit of each byte
+ * of the record of one of them in turn. */
+static void
+each_run(void **state)
+{
+    static kist_value values[ITEMS];
+    const kt_place *place = *state;
+    const kist_value mark = kist_text("mark of 16 bytes");
+    char path[340];
+    uint8_t *file;
+    size_t size;
+    size_t got;
+    off_t from;
+    things t;
+    int fd;
+
+    begin(place, &t);
+    KT_OK(kist_list_get_many(t.list, 0, ITEMS, values, &got));
+    KT_CHECK(got == ITEMS, "%zu of them", got);
+    for (uint32_t i = 0; i < ITEMS; i++) {
+        KT_CHECK(is_text(&values[i], i), "value %u", i);
+    }
+    KT_OK(kist_list_set(t.list, 100, &mark));
+    snprintf(path, sizeof(path), "%s.kist", place->path);
+    file = kt_read_file(path, &size);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    from = (uint8_t *)memmem(file, size, mark.as.bytes.data, 16) - file - 20;
+    for (off_t at = from; at < from + 20 + 16; at++) {
+        const uint8_t flipped = file[at] ^ (uint8_t)(1 << at % 8);
+
+        assert_int_equal(pwrite(fd, &flipped, 1, at), 1);
+        KT_ANSWERS(KIST_ERR_CORRUPT,
+                   kist_list_get_many(t.list, 90, 20, values, &got));
+        KT_OK(kist_list_get_many(t.list, 90, 10, values, &got));
+        assert_int_equal(pwrite(fd, &file[at], 1, at), 1);
+    }
+    KT_OK(kist_list_get_many(t.list, 90, 20, values, &got));
+    KT_CHECK(got == 20 && values[10].as.bytes.size == 16 &&
+                 is_text(&values[11], 101),
+             "not what is there");
+    free(file);
+    close(fd);
+    end(&t);
+}
+
 /* --- by each way
  * --------------------------------------------------------------- */
 
@@ -371,14 +418,18 @@ test_damage(void **state)
     by_both(state, each_flip);
 }
 
+static void
+test_runs(void **state)
+{
+    by_both(state, each_run);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        KT_TEST(test_items),
-        KT_TEST(test_changes),
-        KT_TEST(test_growth),
-        KT_TEST(test_damage),
+        KT_TEST(test_items),  KT_TEST(test_changes), KT_TEST(test_growth),
+        KT_TEST(test_damage), KT_TEST(test_runs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
