@@ -277,6 +277,10 @@ write_change(ki_writer *w, const ki_coll *c, uint64_t header,
     if (status != KIST_OK) {
         return status;
     }
+    if (change->op != KI_OP_APPEND && change->op != KI_OP_SET &&
+        ki_klass_inline(c->type)) {
+        ki_views_drop(w->gen, header);
+    }
     memset(&record, 0, sizeof(record));
     record.op = (uint8_t)change->op;
     record.tag = KIST_BYTES;
