@@ -267,6 +267,7 @@ write_change(ki_writer *w, const ki_coll *c, uint64_t header,
     uint8_t count[8];
     ki_record record;
     uint64_t offset;
+    uint64_t word;
     kist_status status;
 
     status = check_change(change, total);
@@ -280,6 +281,9 @@ write_change(ki_writer *w, const ki_coll *c, uint64_t header,
     if (change->op != KI_OP_APPEND && change->op != KI_OP_SET &&
         ki_klass_inline(c->type)) {
         ki_views_drop(w->gen, header);
+    }
+    if (change->op == KI_OP_SET && !w->batch) {
+        ki_seq_ask(w->gen, header, c->type, change->index);
     }
     memset(&record, 0, sizeof(record));
     record.op = (uint8_t)change->op;
@@ -298,13 +302,10 @@ write_change(ki_writer *w, const ki_coll *c, uint64_t header,
     if (status != KIST_OK) {
         return status;
     }
-    if (change->value != NULL && ki_klass_inline(c->type)) {
-        // Replay reads the value from the log, and so does the apply here.
-        if (!ki_reclog_load(&w->gen->log, offset, w->tail, &record)) {
-            return ki_bad_record(w->gen, offset);
-        }
-    }
-    return ki_seq_apply(w->gen, &w->tx, header, offset, &record);
+    word = change->value != NULL && ki_klass_inline(c->type)
+               ? ki_klass_to_word(change->value)
+               : offset;
+    return ki_seq_change(w->gen, &w->tx, header, total, word, offset, &record);
 }
 
 static kist_status
