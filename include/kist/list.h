@@ -116,6 +116,11 @@ KIST_NODISCARD kist_status kist_list_permute(kist_list *list,
  *
  * What a mapped view shows is not used again for anything else while the view
  * is open, so the index may grow; a process that ends, however, lets go.
+ *
+ * The kist keeps the maps of the last eight views that were closed, with a
+ * descriptor each, and opening one again of a list that was not written to
+ * since maps nothing anew.  It lets them go when it is closed or compacted, or
+ * when this handle shortens, clears, reorders or drops the list.
  */
 typedef struct kist_list_view kist_list_view;
 

@@ -178,21 +178,38 @@ kpy_text_of(PyObject *text, kist_buf *spill, kist_slice *slice)
     return 0;
 }
 
-static bool
-is_ascii(const uint8_t *data, size_t size)
+static inline uint64_t
+word_at(const uint8_t *data)
 {
-    uint64_t seen = 0;
     uint64_t word;
 
-    for (; size >= sizeof(word); size -= sizeof(word)) {
-        memcpy(&word, data, sizeof(word));
-        seen |= word;
-        data += sizeof(word);
+    memcpy(&word, data, sizeof(word));
+    return word;
+}
+
+/* The last words overlap those before them: no byte is looked at alone where
+ * there are eight. */
+static inline bool
+is_ascii(const uint8_t *data, size_t size)
+{
+    const uint8_t *const end = data + size;
+    uint64_t low = 0;
+    uint64_t high = 0;
+
+    if (size < 8) {
+        for (; data < end; data++) {
+            low |= *data;
+        }
+        return (low & 0x80) == 0;
     }
-    for (; size > 0; size--) {
-        seen |= *data++;
+    for (; (size_t)(end - data) > 16; data += 16) {
+        low |= word_at(data);
+        high |= word_at(data + 8);
     }
-    return (seen & WORD_ASCII) == 0;
+    if (end - data > 8) {
+        low |= word_at(data);
+    }
+    return ((low | high | word_at(end - 8)) & WORD_ASCII) == 0;
 }
 
 /*
@@ -227,26 +244,35 @@ text_of_surrogates(kpy_state *state)
     return text;
 }
 
-PyObject *
-kpy_text_new(kpy_state *state, kist_slice slice)
+__attribute__((noinline)) static PyObject *
+text_decoded(kpy_state *state, kist_slice slice)
 {
     PyObject *text;
 
     if (slice.size > (size_t)PY_SSIZE_T_MAX) {
         return kpy_raise_corrupt(state, "text");
     }
-    // One letter is shared by the interpreter, and so is none.
-    if (slice.size > 1 && is_ascii(slice.data, slice.size)) {
-        text = PyUnicode_New((Py_ssize_t)slice.size, 127);
-        if (text != NULL) {
-            memcpy(PyUnicode_1BYTE_DATA(text), slice.data, slice.size);
-        }
-        return text;
-    }
     text = PyUnicode_DecodeUTF8(slice.size == 0 ? "" : slice.data,
                                 (Py_ssize_t)slice.size, NULL);
     if (text == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
         return text_of_surrogates(state);
+    }
+    return text;
+}
+
+PyObject *
+kpy_text_new(kpy_state *state, kist_slice slice)
+{
+    PyObject *text;
+
+    // One letter is shared by the interpreter, and so is none.
+    if (slice.size <= 1 || slice.size > (size_t)PY_SSIZE_T_MAX ||
+        !is_ascii(slice.data, slice.size)) {
+        return text_decoded(state, slice);
+    }
+    text = PyUnicode_New((Py_ssize_t)slice.size, 127);
+    if (text != NULL) {
+        memcpy(PyUnicode_1BYTE_DATA(text), slice.data, slice.size);
     }
     return text;
 }

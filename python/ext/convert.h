@@ -155,6 +155,12 @@ PyObject *kpy_text_new(kpy_state *state, kist_slice slice);
 PyObject *kpy_object_of(kpy_state *state, const kist_value *value);
 
 /*
+ * True if kpy_object_of() makes each of the values without running anything
+ * but the allocator, so that views of many may be in use meanwhile.
+ */
+bool kpy_values_are_simple(const kist_value *values, size_t count);
+
+/*
  * Makes objects[i] of values[i] for all i, all views of one call.  What is
  * KIST_ANY (absent) becomes NULL.  Use this rather than kpy_object_of() in a
  * loop, which could outlive the views (see Threads).  0, or -1 with an error

@@ -387,17 +387,15 @@ object_of_owned(kpy_state *state, const kist_value *value, int depth)
     }
 }
 
-PyObject *
-kpy_object_of(kpy_state *state, const kist_value *value)
+/* Of what is built by calls: the bytes are copied first. */
+__attribute__((noinline)) static PyObject *
+object_of_copy(kpy_state *state, const kist_value *value)
 {
     uint8_t small[COPY_SMALL];
     uint8_t *copy = small;
     kist_value own = *value;
     PyObject *object;
 
-    if (is_simple(value->type)) {
-        return object_of_owned(state, value, 0);
-    }
     if (own.as.bytes.size > sizeof(small)) {
         copy = PyMem_Malloc(own.as.bytes.size);
         if (copy == NULL) {
@@ -413,6 +411,19 @@ kpy_object_of(kpy_state *state, const kist_value *value)
         PyMem_Free(copy);
     }
     return object;
+}
+
+PyObject *
+kpy_object_of(kpy_state *state, const kist_value *value)
+{
+    if (value->type == KIST_TEXT) {
+        return kpy_text_new(state, value->as.bytes);
+    }
+    if (value->type == KIST_INT) {
+        return PyLong_FromLongLong(value->as.integer);
+    }
+    return is_simple(value->type) ? object_of_owned(state, value, 0)
+                                  : object_of_copy(state, value);
 }
 
 /* --- many
@@ -480,17 +491,16 @@ objects_build(kpy_state *state, const kist_value *values, size_t count,
     return 0;
 }
 
-static bool
-any_rare(const kist_value *values, size_t count)
+bool
+kpy_values_are_simple(const kist_value *values, size_t count)
 {
+    bool simple = true;
     size_t i;
 
     for (i = 0; i < count; i++) {
-        if (!is_simple(values[i].type)) {
-            return true;
-        }
+        simple &= is_simple(values[i].type);
     }
-    return false;
+    return simple;
 }
 
 int
@@ -504,7 +514,7 @@ kpy_objects_of(kpy_state *state, const kist_value *values, size_t count,
     for (i = 0; i < count; i++) {
         objects[i] = NULL;
     }
-    if (any_rare(values, count)) {
+    if (!kpy_values_are_simple(values, count)) {
         copies = PyMem_Malloc(rare_size(values, count) + 1);
         if (copies == NULL) {
             (void)PyErr_NoMemory();

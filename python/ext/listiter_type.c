@@ -3,14 +3,31 @@
  *
  * Each step looks at the list as it is then.  Once an iterator has met the
  * end it lets the list go and stays exhausted.
+ *
+ * Forwards, over more than a few items, the library's scan takes the steps: it
+ * too goes by index and looks each time, but asks for what comes next ahead.
+ * Whatever else happens is done by index alone from then on.
  */
 #include "listobj.h"
+
+#define SCANNED_MIN 16
 
 typedef struct list_iter {
     PyObject_HEAD kpy_coll *list; /* NULL: exhausted */
     Py_ssize_t index;             /* of the next item */
     bool backwards;
+    kist_scan *scan;   /* stands at index, or NULL */
+    kist_list *handle; /* what it scans */
 } list_iter;
+
+static void
+scan_end(list_iter *it)
+{
+    kist_scan *scan = it->scan;
+
+    it->scan = NULL;
+    kist_scan_close(scan);
+}
 
 static PyObject *
 iter_new(PyObject *self, bool backwards)
@@ -29,6 +46,12 @@ iter_new(PyObject *self, bool backwards)
     it->list = (kpy_coll *)Py_NewRef(self);
     it->index = backwards ? count - 1 : 0;
     it->backwards = backwards;
+    it->scan = NULL;
+    it->handle = list->handle.list;
+    if (!backwards && count >= SCANNED_MIN &&
+        kist_list_scan(it->handle, NULL, &it->scan) != KIST_OK) {
+        it->scan = NULL; // no memory: by index, then
+    }
     PyObject_GC_Track(it);
     return (PyObject *)it;
 }
@@ -56,6 +79,7 @@ iter_traverse(PyObject *self, visitproc visit, void *arg)
 static int
 iter_clear(PyObject *self)
 {
+    scan_end((list_iter *)self);
     Py_CLEAR(((list_iter *)self)->list);
     return 0;
 }
@@ -72,14 +96,10 @@ iter_dealloc(PyObject *self)
 }
 
 static PyObject *
-iter_next(PyObject *self)
+next_by_index(list_iter *it)
 {
-    list_iter *it = (list_iter *)self;
     PyObject *item = NULL;
 
-    if (it->list == NULL) {
-        return NULL;
-    }
     if (it->index >= 0) {
         item = kpy_list_item(it->list, it->index);
     }
@@ -89,6 +109,32 @@ iter_next(PyObject *self)
     else if (!PyErr_Occurred()) {
         it->index = -1;
         Py_CLEAR(it->list);
+    }
+    return item;
+}
+
+static PyObject *
+iter_next(PyObject *self)
+{
+    list_iter *it = (list_iter *)self;
+    PyObject *item;
+    kist_value value;
+
+    if (it->list == NULL) {
+        return NULL;
+    }
+    // A list that was closed, and perhaps opened again, is another one.
+    if (it->scan == NULL || it->list->handle.list != it->handle ||
+        kist_scan_next(it->scan, NULL, &value) != KIST_OK) {
+        scan_end(it);
+        return next_by_index(it);
+    }
+    item = kpy_object_of(it->list->state, &value);
+    if (item != NULL) {
+        it->index++;
+    }
+    else {
+        scan_end(it); // it is one too far
     }
     return item;
 }
@@ -124,6 +170,7 @@ iter_setstate(PyObject *self, PyObject *state)
     if (index == -1 && PyErr_Occurred()) {
         return NULL;
     }
+    scan_end(it);
     if (it->list != NULL) {
         if (kpy_list_count(it->list, &count) < 0) {
             return NULL;

@@ -49,53 +49,87 @@ typedef struct plan {
     PyObject *into; /* builtin list of `count` */
 } plan;
 
-/* The index of the next object in the builtin list. */
-static Py_ssize_t
-next_place(const plan *p)
+/*
+ * Puts `object`, which is consumed, in the place of the i-th item of a run.
+ */
+static inline void
+place(const plan *p, size_t i, PyObject *object)
 {
-    return p->backwards ? p->count - 1 - p->done : p->done;
-}
+    const Py_ssize_t at = p->done + (Py_ssize_t)i;
 
-/* Puts the objects of one run in their places; they are consumed. */
-static void
-place(plan *p, PyObject **objects, Py_ssize_t n)
-{
-    Py_ssize_t i;
-
-    for (i = 0; i < n; i++) {
-        PyList_SET_ITEM(p->into, next_place(p), objects[i]);
-        p->done++;
-    }
+    PyList_SET_ITEM(p->into, p->backwards ? p->count - 1 - at : at, object);
 }
 
 /*
- * A run of a list of int64, int32 or float: its values are all of one type
- * and making them runs nothing, so each goes straight to its place.
+ * Runs of values that are made without running anything, each straight from
+ * the view to its place.  How many were made; fewer than n with an error set.
  */
-static int
-place_numbers(plan *p, const kist_value *values, size_t n)
+static size_t
+place_ints(const plan *p, const kist_value *values, size_t n)
 {
-    const bool real = p->list->klass.type == KIST_FLOAT;
     size_t i;
 
     for (i = 0; i < n; i++) {
-        PyObject *number = real ? PyFloat_FromDouble(values[i].as.real)
-                                : PyLong_FromLongLong(values[i].as.integer);
+        PyObject *number = PyLong_FromLongLong(values[i].as.integer);
 
         if (number == NULL) {
-            return -1;
+            break;
         }
-        PyList_SET_ITEM(p->into, next_place(p), number);
-        p->done++;
+        place(p, i, number);
     }
-    return 1;
+    return i;
 }
 
-static bool
-holds_numbers(const kpy_coll *list)
+static size_t
+place_simple(const plan *p, const kist_value *values, size_t n)
 {
-    return list->klass.type == KIST_INT || list->klass.type == KIST_INT32 ||
-           list->klass.type == KIST_FLOAT;
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        PyObject *object = kpy_object_of(p->list->state, &values[i]);
+
+        if (object == NULL) {
+            break;
+        }
+        place(p, i, object);
+    }
+    return i;
+}
+
+/* A run that others are among. */
+static size_t
+place_mixed(const plan *p, const kist_value *values, size_t n)
+{
+    PyObject *objects[KPY_LIST_RUN];
+    size_t i;
+
+    if (kpy_objects_of(p->list->state, values, n, objects) < 0) {
+        return 0;
+    }
+    for (i = 0; i < n; i++) {
+        place(p, i, objects[i]);
+    }
+    return n;
+}
+
+/* 1, or -1 with an error set. */
+static int
+place_run(plan *p, const kist_value *values, size_t n)
+{
+    const kist_type type = p->list->klass.type;
+    size_t done;
+
+    if (type == KIST_INT || type == KIST_INT32) {
+        done = place_ints(p, values, n);
+    }
+    else if (kpy_values_are_simple(values, n)) {
+        done = place_simple(p, values, n);
+    }
+    else {
+        done = place_mixed(p, values, n);
+    }
+    p->done += (Py_ssize_t)done;
+    return done == n ? 1 : -1;
 }
 
 /*
@@ -108,7 +142,6 @@ read_run(plan *p)
     const uint64_t index = p->low + (uint64_t)p->done * p->stride;
     const Py_ssize_t left = p->count - p->done;
     kist_value values[KPY_LIST_RUN];
-    PyObject *objects[KPY_LIST_RUN];
     size_t want = 1;
     size_t got;
     size_t n;
@@ -136,14 +169,7 @@ read_run(plan *p)
         }
         got = n;
     }
-    if (holds_numbers(p->list)) {
-        return place_numbers(p, values, got);
-    }
-    if (kpy_objects_of(p->list->state, values, got, objects) < 0) {
-        return -1;
-    }
-    place(p, objects, (Py_ssize_t)got);
-    return 1;
+    return place_run(p, values, got);
 }
 
 /* The list came out shorter: takes the empty places away. */

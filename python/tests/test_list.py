@@ -185,8 +185,9 @@ def test_other_fslist_as_argument(fslist):
 # --- iterators (row 4) ---------------------------------------------------
 
 
-def test_iterating_while_changing(fslist):
-    """Row 4: live, by index, no error."""
+@pytest.mark.parametrize("count", [10, 100])
+def test_iterating_while_changing(fslist, count):
+    """Row 4: live, by index, no error; long lists are scanned."""
 
     def walk(l):
         seen = []
@@ -200,11 +201,15 @@ def test_iterating_while_changing(fslist):
                 l[5] = "set"
             if i == 5:
                 l.insert(0, "shifted")
-            if len(seen) > 50:
+            if i == 40:
+                l.reverse()
+            if i == 45:
+                del l[50:]
+            if len(seen) > 150:
                 break
         return seen
 
-    ours, model = fslist(range(10)), list(range(10))
+    ours, model = fslist(range(count)), list(range(count))
     agree(ours, model, walk)
     alike(ours, model)
 
@@ -238,7 +243,8 @@ def test_reversed_while_changing(fslist):
         agree(ours, model, lambda l, c=cut: run(l, c))
 
 
-def test_length_hint_and_state(fslist):
+@pytest.mark.parametrize("count", [5, 80])
+def test_length_hint_and_state(fslist, count):
     """Row 4: as the builtin's iterators have it."""
 
     def run(l):
@@ -251,7 +257,36 @@ def test_length_hint_and_state(fslist):
         it.__setstate__(0)
         return [*seen, list(it)]
 
-    agree(fslist(range(5)), list(range(5)), run)
+    agree(fslist(range(count)), list(range(count)), run)
+
+
+@pytest.mark.parametrize("klass", [None, int])
+def test_iterating_over_what_was_closed(tmp_path, klass):
+    """An iterator in the middle of a long list that is closed, and opened
+    again elsewhere, neither fails hard nor gives what it must not."""
+    l = kist.FSList(tmp_path / "a", klass=klass)
+    l.extend(range(100))
+    it, other = iter(l), iter(l)
+    assert [next(it), next(it), next(other)] == [0, 1, 0]
+    l.close()
+    with pytest.raises(ValueError, match="closed"):
+        next(it)
+    l.__init__(tmp_path / "b", klass=klass)
+    l.extend(range(1000, 1100))
+    assert [next(it), next(it), next(other)] == [1002, 1003, 1001]
+    l.close()
+
+
+def test_iterating_and_compacting(tmp_path):
+    """An iterator goes on, also from another place."""
+    l = kist.FSList(tmp_path / "l")
+    l.extend([[i] for i in range(40)])
+    it = iter(l)
+    assert [next(it)[0] for _ in range(20)] == list(range(20))
+    it.__setstate__(5)
+    l.compact()
+    assert [x[0] for x in it] == list(range(5, 40))
+    l.close()
 
 
 def test_iterator_keeps_the_list(fslist):

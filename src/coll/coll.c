@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "codec/klass.h"
 #include "codec/scalar.h"
+#include "coll/listview.h"
 #include "coll/lookup.h"
 #include "coll/seq.h"
 #include "index/hashidx.h"
@@ -488,6 +489,7 @@ drop_once(kist *k, kist_slice name)
     if (status != KIST_OK) {
         goto out;
     }
+    ki_views_drop(w->gen, header);
     table_at =
         ki_slots_at(&w->gen->idx, &w->tx, KI_W_COLLS, found.record.slot);
     ki_keyed_delete(&w->tx, KI_CATALOG_HEADER, &found);

@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "coll/chest.h"
 #include "coll/judge.h"
+#include "coll/listview.h"
 #include "coll/writer.h"
 #include "os/file.h"
 #include "os/filelock.h"
@@ -328,6 +329,7 @@ ki_gen_open(const ki_place *place, ki_gen **out)
         return status;
     }
     (void)pthread_mutex_init(&gen->following, NULL);
+    (void)pthread_mutex_init(&gen->shelf.mutex, NULL);
     *out = gen;
     return KIST_OK;
 }
@@ -453,12 +455,14 @@ ki_gen_close(ki_gen *gen, bool abandon)
     if (gen == NULL) {
         return KIST_OK;
     }
+    ki_views_forget(gen);
     if (!abandon && gen->writable) {
         status = close_cleanly(gen);
     }
     ki_idx_close(&gen->idx);
     ki_reclog_close(&gen->log);
     (void)pthread_mutex_destroy(&gen->following);
+    (void)pthread_mutex_destroy(&gen->shelf.mutex);
     ki_free(gen);
     return status;
 }

@@ -48,6 +48,17 @@
 /* The path of a new file under construction, beside the file it is to be. */
 #define KI_BUILD_SUFFIX ".build~"
 
+/* Mapped views of lists that are kept for whoever asks next (listmap.c). */
+#define KI_VIEWS_KEPT 8u
+
+typedef struct ki_shelf {
+    pthread_mutex_t mutex;
+    struct kist_list_view
+        *views[KI_VIEWS_KEPT]; /* a reference each, or NULL */
+    _Atomic uint32_t count;    /* of them */
+    uint32_t next;             /* to be replaced */
+} ki_shelf;
+
 typedef struct ki_gen {
     ki_idx idx;
     ki_reclog log;
@@ -62,6 +73,7 @@ typedef struct ki_gen {
     uint64_t followed_word;    /* and its first word, by which it is known */
     pthread_mutex_t following; /* private index: one thread catches up */
     _Atomic uint32_t pins;     /* scans whose position it is, and a batch */
+    ki_shelf shelf;
     struct ki_gen *next_retired;
 } ki_gen;
 

@@ -56,6 +56,31 @@ kist_list_count(kist_list *list, uint64_t *count)
     return status;
 }
 
+/* The type is asked for once, not for each word. */
+static void
+inline_values(kist_type type, const uint64_t *words, uint32_t n,
+              kist_value *values)
+{
+    uint32_t i;
+
+    switch (type) {
+    case KIST_INT:
+        for (i = 0; i < n; i++) {
+            values[i] = ki_klass_from_word(KIST_INT, words[i]);
+        }
+        return;
+    case KIST_FLOAT:
+        for (i = 0; i < n; i++) {
+            values[i] = ki_klass_from_word(KIST_FLOAT, words[i]);
+        }
+        return;
+    default:
+        for (i = 0; i < n; i++) {
+            values[i] = ki_klass_from_word(type, words[i]);
+        }
+    }
+}
+
 kist_status
 ki_list_values(const ki_reader *r, kist_type type, const uint64_t *words,
                uint32_t n, kist_value *values)
@@ -63,21 +88,16 @@ ki_list_values(const ki_reader *r, kist_type type, const uint64_t *words,
     const uint64_t end = ki_log_end(r->gen);
     ki_record record;
     kist_status status = KIST_OK;
+    uint64_t about;
     uint32_t i;
 
     if (ki_klass_inline(type)) {
-        for (i = 0; i < n; i++) {
-            values[i] = ki_klass_from_word(type, words[i]);
-        }
+        inline_values(type, words, n, values);
         return KIST_OK;
     }
-    for (i = 0; i < n && i < 16; i++) {
-        __builtin_prefetch(r->gen->log.base + (words[i] < end ? words[i] : 0));
-    }
-    for (i = 0; i < n && status == KIST_OK; i++) {
-        if (i + 16 < n && words[i + 16] < end) {
-            __builtin_prefetch(r->gen->log.base + words[i + 16]);
-        }
+    about = ki_keyed_at(r->gen, r->own, r->header, KI_C_ABOUT);
+    i = ki_ways_here->run(r->gen, about >> 32, words, n, values);
+    for (; i < n && status == KIST_OK; i++) {
         status = ki_reclog_load(&r->gen->log, words[i], end, &record)
                      ? ki_coll_value(r->gen, words[i], &record, &values[i])
                      : ki_bad_record(r->gen, words[i]);
@@ -247,6 +267,7 @@ write_change(ki_writer *w, const ki_coll *c, uint64_t header,
     uint8_t count[8];
     ki_record record;
     uint64_t offset;
+    uint64_t word;
     kist_status status;
 
     status = check_change(change, total);
@@ -256,6 +277,13 @@ write_change(ki_writer *w, const ki_coll *c, uint64_t header,
     }
     if (status != KIST_OK) {
         return status;
+    }
+    if (change->op != KI_OP_APPEND && change->op != KI_OP_SET &&
+        ki_klass_inline(c->type)) {
+        ki_views_drop(w->gen, header);
+    }
+    if (change->op == KI_OP_SET && !w->batch) {
+        ki_seq_ask(w->gen, header, c->type, change->index);
     }
     memset(&record, 0, sizeof(record));
     record.op = (uint8_t)change->op;
@@ -274,13 +302,10 @@ write_change(ki_writer *w, const ki_coll *c, uint64_t header,
     if (status != KIST_OK) {
         return status;
     }
-    if (change->value != NULL && ki_klass_inline(c->type)) {
-        // Replay reads the value from the log, and so does the apply here.
-        if (!ki_reclog_load(&w->gen->log, offset, w->tail, &record)) {
-            return ki_bad_record(w->gen, offset);
-        }
-    }
-    return ki_seq_apply(w->gen, &w->tx, header, offset, &record);
+    word = change->value != NULL && ki_klass_inline(c->type)
+               ? ki_klass_to_word(change->value)
+               : offset;
+    return ki_seq_change(w->gen, &w->tx, header, total, word, offset, &record);
 }
 
 static kist_status

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "codec/klass.h"
 #include "coll/coll.h"
+#include "coll/listview.h"
 #include "coll/seq.h"
 #include "index/slots.h"
 #include "kist/list.h"
@@ -31,8 +32,17 @@
  * The descriptor is the view's own, as its locks must outlive the kist, and
  * be seen by the writers of this process too.  A child of fork() shares it:
  * they hold until both have let go.
+ *
+ * A mapped view is shared by all who ask for it while the list has not been
+ * written to, and kept on the shelf of its generation when they are gone.
  */
 struct kist_list_view {
+    _Atomic uint32_t references; /* users, and the shelf */
+    _Atomic bool shelved;
+    uint32_t forks;  /* ki_inflight_forks when it was made */
+    uint64_t header; /* of the list; its serial and its writes then */
+    uint64_t serial;
+    uint64_t writes;
     const void *words;
     uint64_t count;
     ki_mapping map; /* base NULL: a copy */
@@ -205,6 +215,129 @@ map_words(const ki_reader *r, kist_list_view *view)
     return false;
 }
 
+/* --- the shelf
+ * -------------------------------------------------------------------- */
+
+static void
+unref(kist_list_view *view)
+{
+    const uint32_t left = atomic_fetch_sub(&view->references, 1) - 1;
+
+    if (left == 0) {
+        let_go(view);
+        ki_free(view->copy);
+        ki_free(view);
+    }
+    else if (left == 1 && atomic_load(&view->shelved) &&
+             view->forks != atomic_load(&ki_inflight_forks)) {
+        // A child has no use of its parent's shelf: its last user lets go.
+        let_go(view);
+    }
+}
+
+/* What makes it the view that would be opened now. */
+static void
+note_state(const ki_reader *r, kist_list_view *view)
+{
+    view->header = r->header;
+    view->serial = ki_word_load(&r->gen->idx, r->header + KI_C_SERIAL);
+    view->writes = ki_word_load(&r->gen->idx, r->header + KI_C_WRITES);
+}
+
+/* A view of the list as `now` notes it, or NULL. */
+static kist_list_view *
+shelf_find(ki_gen *gen, const kist_list_view *now)
+{
+    kist_list_view *found = NULL;
+    uint32_t i;
+
+    (void)pthread_mutex_lock(&gen->shelf.mutex);
+    for (i = 0; i < KI_VIEWS_KEPT && found == NULL; i++) {
+        kist_list_view *view = gen->shelf.views[i];
+
+        if (view != NULL && view->header == now->header &&
+            view->serial == now->serial && view->writes == now->writes &&
+            !ki_mapping_is_cut(&view->map)) {
+            atomic_fetch_add(&view->references, 1);
+            found = view;
+        }
+    }
+    (void)pthread_mutex_unlock(&gen->shelf.mutex);
+    return found;
+}
+
+void
+ki_views_drop(ki_gen *gen, uint64_t header)
+{
+    kist_list_view *taken[KI_VIEWS_KEPT];
+    uint32_t count = 0;
+    uint32_t i;
+
+    if (KI_LIKELY(atomic_load(&gen->shelf.count) == 0)) {
+        return;
+    }
+    (void)pthread_mutex_lock(&gen->shelf.mutex);
+    for (i = 0; i < KI_VIEWS_KEPT; i++) {
+        kist_list_view *view = gen->shelf.views[i];
+
+        if (view != NULL && view->header == header) {
+            atomic_store(&view->shelved, false);
+            gen->shelf.views[i] = NULL;
+            taken[count++] = view;
+        }
+    }
+    atomic_fetch_sub(&gen->shelf.count, count);
+    (void)pthread_mutex_unlock(&gen->shelf.mutex);
+    // Unmapping takes its time.
+    while (count > 0) {
+        unref(taken[--count]);
+    }
+}
+
+/* In the place of an older one of the same list, or of the one that has been
+ * there for longest. */
+static void
+shelf_put(ki_gen *gen, kist_list_view *view)
+{
+    kist_list_view *old;
+    uint32_t at;
+
+    ki_views_drop(gen, view->header);
+    atomic_fetch_add(&view->references, 1);
+    atomic_store(&view->shelved, true);
+    (void)pthread_mutex_lock(&gen->shelf.mutex);
+    at = gen->shelf.next++ % KI_VIEWS_KEPT;
+    old = gen->shelf.views[at];
+    gen->shelf.views[at] = view;
+    if (old != NULL) {
+        atomic_store(&old->shelved, false);
+    }
+    else {
+        atomic_fetch_add(&gen->shelf.count, 1);
+    }
+    (void)pthread_mutex_unlock(&gen->shelf.mutex);
+    if (old != NULL) {
+        unref(old);
+    }
+}
+
+void
+ki_views_forget(ki_gen *gen)
+{
+    uint32_t i;
+
+    // Without the mutex, which after fork() may be held for ever.
+    for (i = 0; i < KI_VIEWS_KEPT; i++) {
+        kist_list_view *view = gen->shelf.views[i];
+
+        gen->shelf.views[i] = NULL;
+        if (view != NULL) {
+            atomic_store(&view->shelved, false);
+            unref(view);
+        }
+    }
+}
+
 /* --- copying
  * -------------------------------------------------------------------- */
 
@@ -242,31 +375,48 @@ copy_words(const ki_reader *r, uint64_t count, kist_list_view *view)
 /* --- views
  * ---------------------------------------------------------------------- */
 
+/* The words of the list in `view`, or another view of them in *out. */
 static kist_status
-open_once(ki_coll *c, kist_list_view *view)
+read_words(const ki_reader *r, kist_list_view *view, kist_list_view **out)
+{
+    const uint64_t count = ki_seq_count(&r->gen->idx, r->own, r->header);
+
+    if (count == UINT64_MAX) {
+        return ki_bad_index(r->gen, r->header);
+    }
+    if (count >= MAPPED_MIN && r->own == NULL && r->gen->idx.fd >= 0) {
+        note_state(r, view);
+        *out = shelf_find(r->gen, view);
+        if (*out != NULL) {
+            return KIST_OK;
+        }
+        if (map_words(r, view)) {
+            return KIST_OK;
+        }
+    }
+    return copy_words(r, count, view);
+}
+
+static kist_status
+open_once(ki_coll *c, kist_list_view *view, kist_list_view **out)
 {
     ki_reader r;
-    uint64_t count;
     kist_status status;
 
     status = ki_read_begin(c, &r);
     if (status != KIST_OK) {
         return status;
     }
-    count = ki_seq_count(&r.gen->idx, r.own, r.header);
-    if (count == UINT64_MAX) {
-        status = ki_bad_index(r.gen, r.header);
-    }
-    else if (count < MAPPED_MIN || r.own != NULL || r.gen->idx.fd < 0 ||
-             !map_words(&r, view)) {
-        status = copy_words(&r, count, view);
-    }
+    status = read_words(&r, view, out);
     if (ki_mapping_is_cut(&r.gen->idx.map)) {
         status = ki_bad_index(r.gen, r.header);
     }
+    if (status == KIST_OK && view->map.base != NULL) {
+        shelf_put(r.gen, view);
+    }
     status = ki_read_end(c, &r, status);
     if (status != KIST_OK) {
-        let_go(view);
+        let_go(view); // nobody else has seen it
         ki_free(view->copy);
         view->copy = NULL;
     }
@@ -278,6 +428,7 @@ kist_list_view_open(kist_list *list, kist_list_view **out)
 {
     ki_coll *c = &list->coll;
     kist_list_view *view;
+    kist_list_view *found = NULL;
     kist_status status;
 
     *out = NULL;
@@ -289,16 +440,22 @@ kist_list_view_open(kist_list *list, kist_list_view **out)
     if (view == NULL) {
         return KI_FAIL(KIST_ERR_NOMEM, c->k->log_path, KI_NO_OFFSET, "view");
     }
+    atomic_init(&view->references, 1);
+    view->forks = atomic_load(&ki_inflight_forks);
     view->fd = -1;
     do {
-        status = open_once(c, view);
+        status = open_once(c, view, &found);
+        if (status != KIST_OK) {
+            kist_list_view_close(found);
+            found = NULL;
+        }
     } while (status == KI_AGAIN);
-    if (status != KIST_OK) {
+    if (found != NULL || status != KIST_OK) {
         kist_list_view_close(view);
-        return status;
+        view = found;
     }
     *out = view;
-    return KIST_OK;
+    return status;
 }
 
 const void *
@@ -323,8 +480,6 @@ void
 kist_list_view_close(kist_list_view *view)
 {
     if (view != NULL) {
-        let_go(view);
-        ki_free(view->copy);
-        ki_free(view);
+        unref(view);
     }
 }

@@ -23,4 +23,15 @@ KIST_NODISCARD kist_status ki_list_permute_locked(ki_writer *w,
                                                   const uint64_t *order,
                                                   uint64_t count);
 
+/*
+ * A generation keeps the last mapped views of its lists when their users have
+ * closed them: mapping is dear, and who asks again often finds the list as it
+ * was.  A kept view is handed out again only if nothing has been written to
+ * the list since.  What it shows stays lent meanwhile, so it is dropped when
+ * the list at `header` is about to change its shape, and with the generation,
+ * which nobody may be inside then.
+ */
+void ki_views_drop(ki_gen *gen, uint64_t header);
+void ki_views_forget(ki_gen *gen);
+
 #endif /* KI_COLL_LISTVIEW_H */

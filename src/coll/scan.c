@@ -7,33 +7,10 @@
 #include "base/hash.h"
 #include "coll/coll.h"
 #include "coll/listview.h"
-#include "coll/lookup.h"
+#include "coll/scanstate.h"
 #include "coll/seq.h"
 #include "coll/setrecord.h"
 #include "index/slots.h"
-
-#define BUNCH 32u
-
-/*
- * A scan fetches a bunch of words at a time and asks for their records ahead.
- * The bunch is good as long as the collection has not been written to; else
- * what is left of it is fetched again, so that each item is handed out as it
- * is now.  The position is a slot for dict and set, an index for list.
- */
-struct kist_scan {
-    ki_coll *c;        /* a reference */
-    ki_gen *gen;       /* pinned: `position` is meant in it */
-    uint64_t header;   /* of the collection, in gen */
-    uint64_t position; /* forward: next; backward: one behind next */
-    uint64_t changes;  /* of the collection at the beginning */
-    uint64_t writes;   /* of the collection when the bunch was fetched */
-    kist_scan_options options;
-    bool ended;
-    uint32_t used; /* of the bunch */
-    uint32_t got;
-    uint64_t words[BUNCH];
-    uint64_t places[BUNCH]; /* slot or index of each word */
-};
 
 static kist_status
 scan_open(ki_coll *c, const kist_scan_options *options, kist_scan **out)
@@ -242,7 +219,7 @@ take_row(kist_scan *scan, const ki_reader *r, uint64_t i, uint64_t at,
     const bool reverse = scan->options.reverse;
     uint64_t k;
 
-    for (k = 0; k < n && scan->got < BUNCH; k++) {
+    for (k = 0; k < n && scan->got < KI_BUNCH; k++) {
         const uint64_t word_at = reverse ? at - k * 8 : at + k * 8;
         const uint64_t word = r->own == NULL ? ki_word_load(idx, word_at)
                                              : ki_tx_load(r->own, word_at);
@@ -265,7 +242,7 @@ take_slots(kist_scan *scan, const ki_reader *r, uint64_t slots,
     uint64_t p = reverse && *position > slots ? slots : *position;
 
     scan->got = 0;
-    while (scan->got < BUNCH && (reverse ? p > 0 : p < slots)) {
+    while (scan->got < KI_BUNCH && (reverse ? p > 0 : p < slots)) {
         const uint64_t i = reverse ? p - 1 : p;
         const uint64_t at =
             ki_slots_at(idx, r->own, r->header + KI_C_TABLE, i);
@@ -321,7 +298,7 @@ fetch_items(kist_scan *scan, const ki_reader *r)
 {
     const ki_idx *idx = &r->gen->idx;
     uint64_t from = scan->position;
-    uint32_t want = BUNCH;
+    uint32_t want = KI_BUNCH;
     uint32_t i;
     kist_status status;
 
@@ -329,7 +306,7 @@ fetch_items(kist_scan *scan, const ki_reader *r)
         const uint64_t count = ki_seq_count(idx, r->own, r->header);
 
         from = from < count ? from : count;
-        want = from < BUNCH ? (uint32_t)from : BUNCH;
+        want = from < KI_BUNCH ? (uint32_t)from : KI_BUNCH;
         from -= want;
     }
     scan->got = 0;
@@ -368,6 +345,8 @@ fetch(kist_scan *scan, const ki_reader *r)
     uint32_t i;
 
     scan->used = 0;
+    scan->header = r->header;
+    scan->serial = ki_keyed_at(r->gen, r->own, r->header, KI_C_SERIAL);
     scan->writes = writes_of(r);
     status = scan->c->kind == KIST_KIND_LIST ? fetch_items(scan, r)
                                              : fetch_slots(scan, r);
@@ -459,8 +438,8 @@ next_once(kist_scan *scan, kist_slice *key, kist_value *value)
     return ki_read_end(scan->c, &r, status);
 }
 
-kist_status
-kist_scan_next(kist_scan *scan, kist_slice *key, kist_value *value)
+__attribute__((noinline)) static kist_status
+next_slowly(kist_scan *scan, kist_slice *key, kist_value *value)
 {
     kist_slice none;
     kist_status status;
@@ -472,4 +451,13 @@ kist_scan_next(kist_scan *scan, kist_slice *key, kist_value *value)
         status = next_once(scan, key != NULL ? key : &none, value);
     } while (KI_UNLIKELY(status == KI_AGAIN));
     return status;
+}
+
+kist_status
+kist_scan_next(kist_scan *scan, kist_slice *key, kist_value *value)
+{
+    const kist_status status = ki_ways_here->step(scan, key, value);
+
+    return KI_LIKELY(status != KI_UNSURE) ? status
+                                          : next_slowly(scan, key, value);
 }

@@ -103,14 +103,10 @@ ki_seq_words(const ki_idx *idx, const ki_tx *own, uint64_t header, uint64_t i,
 
 /* Bytes of log that the record behind a word takes. */
 static kist_status
-weigh(const ki_gen *gen, kist_type type, uint64_t word, uint64_t *span)
+weigh(const ki_gen *gen, uint64_t word, uint64_t *span)
 {
     ki_record record;
 
-    if (ki_klass_inline(type)) {
-        *span = ki_record_span(0, type == KIST_BOOL ? 1 : 8);
-        return KIST_OK;
-    }
     if (word >= ki_log_end(gen) || word < KI_LOG_BEGIN) {
         return ki_bad_record(gen, word);
     }
@@ -134,6 +130,11 @@ weigh_range(const ki_gen *gen, const ki_tx *tx, uint64_t header,
     kist_status status;
 
     *sum = 0;
+    if (ki_klass_inline(type)) {
+        // All the same, and not in the log to be looked at.
+        *sum = ki_record_span(0, type == KIST_BOOL ? 1 : 8) * count;
+        return KIST_OK;
+    }
     while (count > 0) {
         status = ki_seq_words(tx->idx, tx, header, from, words,
                               count < 64 ? (uint32_t)count : 64, &got);
@@ -141,7 +142,7 @@ weigh_range(const ki_gen *gen, const ki_tx *tx, uint64_t header,
             return ki_bad_index(gen, header + KI_C_TABLE);
         }
         for (i = 0; i < got; i++) {
-            status = weigh(gen, type, words[i], &span);
+            status = weigh(gen, words[i], &span);
             if (status != KIST_OK) {
                 return status;
             }
@@ -437,34 +438,64 @@ dispatch(const ki_gen *gen, ki_tx *tx, uint64_t header, uint64_t total,
     }
 }
 
-kist_status
-ki_seq_apply(const ki_gen *gen, ki_tx *tx, uint64_t header, uint64_t offset,
-             const ki_record *record)
+static bool
+adds(const ki_record *record)
 {
-    const kist_type type = ki_about_type(ki_tx_load(tx, header + KI_C_ABOUT));
-    const uint64_t total = ki_seq_count(tx->idx, tx, header);
+    return record->op == KI_OP_APPEND || record->op == KI_OP_INSERT ||
+           record->op == KI_OP_SET;
+}
+
+/* An append outside a batch to a flat list that has room; false: not one. */
+static bool
+append_shortly(ki_tx *tx, uint64_t header, uint64_t total, uint64_t word,
+               uint64_t span)
+{
+    const ki_idx *idx = tx->idx;
+    uint64_t at;
+
+    if (tx->mode != KI_TX_REDO || ki_word_load(idx, header + KI_C_TREE) != 0) {
+        return false;
+    }
+    at = ki_slots_at(idx, NULL, header + KI_C_TABLE, total);
+    if (at == 0) {
+        return false;
+    }
+    ki_tx_store(tx, at, word);
+    ki_tx_store(tx, header + KI_C_SLOTS, total + 1);
+    ki_tx_store(tx, header + KI_C_BYTES,
+                ki_word_load(idx, header + KI_C_BYTES) + span);
+    ki_tx_store(tx, header + KI_C_WRITES,
+                ki_writes_next(ki_word_load(idx, header + KI_C_WRITES), true));
+    return true;
+}
+
+kist_status
+ki_seq_change(const ki_gen *gen, ki_tx *tx, uint64_t header, uint64_t total,
+              uint64_t word, uint64_t offset, const ki_record *record)
+{
     const uint64_t removed = removed_by(record, total);
-    const bool adds = record->op == KI_OP_APPEND ||
-                      record->op == KI_OP_INSERT || record->op == KI_OP_SET;
-    uint64_t bytes = ki_tx_load(tx, header + KI_C_BYTES);
+    uint64_t bytes;
     uint64_t lost = 0;
-    uint64_t word = 0;
     kist_status status = KIST_OK;
 
     if (!fits(record, total, removed)) {
         return misfit(gen, offset);
     }
+    if (record->op == KI_OP_APPEND &&
+        append_shortly(tx, header, total, word, record->span)) {
+        return KIST_OK;
+    }
+    bytes = ki_tx_load(tx, header + KI_C_BYTES);
     if (removed == total && record->op != KI_OP_SET) {
         lost = removed > 0 ? bytes : 0;
     }
     else if (removed > 0) {
         status =
-            weigh_range(gen, tx, header, type, record->slot, removed, &lost);
+            weigh_range(gen, tx, header,
+                        ki_about_type(ki_tx_load(tx, header + KI_C_ABOUT)),
+                        record->slot, removed, &lost);
     }
-    if (status == KIST_OK && adds) {
-        status = word_of(gen, type, offset, record, &word);
-    }
-    bytes = bytes - lost + (adds ? record->span : 0);
+    bytes = bytes - lost + (adds(record) ? record->span : 0);
     if (status == KIST_OK && tx->mode == KI_TX_BATCH &&
         record->op == KI_OP_APPEND &&
         append_again(tx, header, total, word, bytes)) {
@@ -478,4 +509,40 @@ ki_seq_apply(const ki_gen *gen, ki_tx *tx, uint64_t header, uint64_t offset,
     }
     ki_account(tx, header, bytes, record->op != KI_OP_SET);
     return KIST_OK;
+}
+
+kist_status
+ki_seq_apply(const ki_gen *gen, ki_tx *tx, uint64_t header, uint64_t offset,
+             const ki_record *record)
+{
+    const kist_type type = ki_about_type(ki_tx_load(tx, header + KI_C_ABOUT));
+    const uint64_t total = ki_seq_count(tx->idx, tx, header);
+    uint64_t word = 0;
+    kist_status status = KIST_OK;
+
+    if (adds(record)) {
+        status = word_of(gen, type, offset, record, &word);
+    }
+    return status == KIST_OK
+               ? ki_seq_change(gen, tx, header, total, word, offset, record)
+               : status;
+}
+
+void
+ki_seq_ask(const ki_gen *gen, uint64_t header, kist_type type, uint64_t i)
+{
+    const ki_idx *idx = &gen->idx;
+    uint64_t at;
+    uint64_t word;
+
+    if (ki_word_load(idx, header + KI_C_TREE) != 0) {
+        return;
+    }
+    at = ki_slots_at(idx, NULL, header + KI_C_TABLE, i);
+    if (at != 0 && !ki_klass_inline(type)) {
+        word = ki_word_load(idx, at);
+        if (word < ki_log_end(gen)) {
+            __builtin_prefetch(gen->log.base + word);
+        }
+    }
 }

@@ -42,6 +42,22 @@ KIST_NODISCARD kist_status ki_seq_apply(const ki_gen *gen, ki_tx *tx,
                                         uint64_t header, uint64_t offset,
                                         const ki_record *record);
 
+/*
+ * The same for who has just written the record, and knows how many items there
+ * are (`total`) and the word of the value that it adds, if it does.
+ */
+KIST_NODISCARD kist_status ki_seq_change(const ki_gen *gen, ki_tx *tx,
+                                         uint64_t header, uint64_t total,
+                                         uint64_t word, uint64_t offset,
+                                         const ki_record *record);
+
+/*
+ * Asks for what replacing item `i` will need: its word, and the record that
+ * the word points to.  Only a hint.
+ */
+void ki_seq_ask(const ki_gen *gen, uint64_t header, kist_type type,
+                uint64_t i);
+
 /* Lists the pairs that empty the list. */
 void ki_seq_clear(ki_tx *tx, uint64_t header);
 

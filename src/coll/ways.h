@@ -9,14 +9,20 @@
 #define KI_COLL_WAYS_H
 
 #include "coll/chest.h"
+#include "kist/scan.h"
 #include "kist/value.h"
 
-/* As kist_dict_get(), kist_dict_contains() and kist_list_get(); a set's
- * members are keys, too. */
+/*
+ * As kist_dict_get(), kist_dict_contains() and kist_list_get(); a set's
+ * members are keys, too.  `step` is ki_scan_step(), `run` ki_run_values().
+ */
 typedef struct ki_ways {
     kist_status (*get)(ki_coll *c, kist_slice key, kist_value *value);
     kist_status (*contains)(ki_coll *c, kist_slice key);
     kist_status (*item)(ki_coll *c, uint64_t index, kist_value *value);
+    kist_status (*step)(kist_scan *scan, kist_slice *key, kist_value *value);
+    uint32_t (*run)(const ki_gen *gen, uint64_t id, const uint64_t *offsets,
+                    uint32_t n, kist_value *values);
 } ki_ways;
 
 /* Those for the processor that runs this. */

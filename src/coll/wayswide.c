@@ -10,6 +10,7 @@
 
 #include "coll/coll.h"
 #include "coll/lookup.h"
+#include "coll/scanstate.h"
 
 static kist_status
 get(ki_coll *c, kist_slice key, kist_value *value)
@@ -29,7 +30,20 @@ item(ki_coll *c, uint64_t index, kist_value *value)
     return ki_item(c, index, value);
 }
 
-const ki_ways ki_ways_wide = {get, contains, item};
+static kist_status
+step(kist_scan *scan, kist_slice *key, kist_value *value)
+{
+    return ki_scan_step(scan, key, value);
+}
+
+static uint32_t
+run(const ki_gen *gen, uint64_t id, const uint64_t *offsets, uint32_t n,
+    kist_value *values)
+{
+    return ki_run_values(gen, id, offsets, n, values);
+}
+
+const ki_ways ki_ways_wide = {get, contains, item, step, run};
 
 #else
 

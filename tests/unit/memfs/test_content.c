@@ -290,7 +290,7 @@ test_a_cut_lets_go(void **state)
     }
     assert_true(at.content.room >= 2000);
     resize(&at, 5);
-    assert_int_equal(at.content.room, 0);
+    assert_true(at.content.room <= 2);
     compare(&at);
     finish(&at);
 }
