@@ -257,7 +257,7 @@ blocks(size_t kib, size_t mib)
     blocks_compare(&run, "read", run.size, read_floor, read_kist);
     blocks_compare(&run, "overwrite", OVERWRITES * run.block, overwrite_floor,
                    overwrite_kist);
-    blocks_compare(&run, "read promoted", run.size, read_floor, read_kist);
+    blocks_compare(&run, "read overwritten", run.size, read_floor, read_kist);
     kist_memfs_free(run.fs);
     munmap(run.source, run.block);
     munmap(run.into, run.block);

@@ -73,7 +73,7 @@ def block_rows(rows):
                  "work": work}
         own = median(rows, "ms", engine="kist", **where)
         floor = median(rows, "ms", engine="memcpy", **where)
-        result.append(Row(f"C, {work} of 64 KiB blocks, {mib:.0f} MiB: of "
+        result.append(Row(f"C, {work}, 64 KiB blocks, {mib:.0f} MiB: of "
                           "memcpy", ratio(floor, own), 0.8, True, "x",
                           share(floor, own)))
     return result

@@ -91,9 +91,11 @@ typedef struct kist_memfs_options {
                                     told to `warn` */
     uint64_t guard_interval_ms;  /* memory is looked at this often; 1 s */
     /*
-     * Called in a thread that is inside a call, with no lock held.  `now_ns`
-     * gives nanoseconds since 1970 (NULL: the system's clock); `warn` is told
-     * what the guard has to say (NULL: nobody is).
+     * Called in a thread that is inside a call, with no lock held, but perhaps
+     * with a file of its own open.  `context` must live as long as anything
+     * that came of this file system: open files, walks, streams, clones.
+     * `now_ns` gives nanoseconds since 1970 (NULL: the system's clock); `warn`
+     * is told what the guard has to say (NULL: nobody is).
      */
     int64_t (*now_ns)(void *context);
     void (*warn)(void *context, const char *text);
@@ -111,7 +113,8 @@ void kist_memfs_options_init(kist_memfs_options *options);
 KIST_NODISCARD kist_status kist_memfs_new(const kist_memfs_options *options,
                                           kist_memfs **fs);
 
-/* Lets go of it.  Open files, walks and loans live on, with what they need. */
+/* Lets go of it.  Open files, tickets, walks, streams and loans live on, with
+ * what they need. */
 void kist_memfs_free(kist_memfs *fs);
 
 /* --- loans: bytes of a file, without a copy ---------------------------------
@@ -167,7 +170,8 @@ kist_memfs_open(kist_memfs *fs, kist_slice path, kist_memfs_mode mode,
  * *ticket a place in the queue, and wake(context) is called exactly once, in
  * any thread, with no lock held: when the lock was granted, or by
  * kist_ticket_cancel().  It should only pass the word on: others may be told
- * after it has returned.  The timeout of `options` is the caller's to keep.
+ * after it has returned, and it may come before this call has, or after
+ * kist_ticket_take().  The timeout of `options` is the caller's to keep.
  */
 typedef struct kist_ticket kist_ticket;
 
@@ -229,7 +233,8 @@ KIST_NODISCARD kist_status kist_memfile_tell(kist_memfile *file,
 /*
  * Makes the file `size` bytes long, with zeros at its end or without its end;
  * the position moves back to the new end if it was behind it.  Takes no
- * memory for zeros.  QUOTA; UNSUPPORTED unless the mode writes; NOMEM; CLOSED.
+ * memory for zeros.  QUOTA; TOOBIG above INT64_MAX; UNSUPPORTED unless the
+ * mode writes; NOMEM; CLOSED.
  */
 KIST_NODISCARD kist_status kist_memfile_truncate(kist_memfile *file,
                                                  uint64_t size);

@@ -7,27 +7,27 @@
 /* --- one file --------------------------------------------------------------
  */
 
-/*
- * All of a file, waiting for its writer as open() would: without the GIL, and
- * for signals too.
- */
+/* All of a file, waiting for its writer and for nobody who waits himself. */
 static int
 take_file(kpy_memfs *self, PyObject *path, PyObject *lock_timeout,
           kist_loan *loan)
 {
-    PyObject *values[4] = {path, NULL, NULL, lock_timeout};
-    kist_memfile *file;
+    static const kpy_memwords words = {.notfound = "No such file: '%U'"};
+    kpy_mempath text;
     kist_status status;
-    kpy_memopen call;
+    kpy_memtry try;
 
-    if (kpy_memopen_parse(self, values, &call) < 0 ||
-        kpy_memopen_run(self, &call, path, &file) < 0) {
+    if (kpy_memtry_init(&try, self, lock_timeout, false) < 0 ||
+        kpy_mempath_of(path, &text) < 0) {
         return -1;
     }
-    status = kist_memfile_take(file, UINT64_MAX, loan);
-    kist_memfile_free(file);
+    do {
+        kpy_memtry_enter(&try);
+        status = kist_memfs_export(self->fs, text.slice, try.timeout_ms, loan);
+    } while (kpy_memtry_again(&try, status));
+    kpy_mempath_done(&text);
     if (status != KIST_OK) {
-        (void)kpy_memopen_raise(self, status, call.mode, path);
+        (void)kpy_mem_raise(self->state, status, &words, path, NULL);
         return -1;
     }
     return 0;

@@ -26,7 +26,8 @@ latch_all(kist_memfs *fs, bool take)
     }
 }
 
-/* What all files count under these options. */
+/* What all files count under these options; more than any quota if that is too
+ * large a number. */
 static uint64_t
 count_usage(const kist_memfs *fs)
 {
@@ -34,8 +35,18 @@ count_usage(const kist_memfs *fs)
     uint64_t usage = 0;
 
     for (ki_node *at = top; at != NULL; at = ki_node_after(at, top)) {
-        if (!at->is_dir) {
-            usage += ki_fs_usage(fs, ki_node_file(at));
+        const ki_file *file = ki_node_file(at);
+
+        if (at->is_dir) {
+            continue;
+        }
+        if (file->chunks > 0 &&
+            fs->options.chunk_overhead > (uint64_t)INT64_MAX / file->chunks) {
+            return UINT64_MAX;
+        }
+        usage += ki_fs_usage(fs, file);
+        if (usage > INT64_MAX) {
+            return UINT64_MAX;
         }
     }
     return usage;

@@ -246,9 +246,7 @@ run(job *of, int64_t timeout_ms)
             done = true;
         }
     }
-    if (held != NULL) {
-        ki_fs_let_go(held);
-    }
+    ki_fs_end_turn(held);
     return status;
 }
 

@@ -28,14 +28,14 @@ lend_all(ki_file *file, kist_loan *loan, uint64_t *generation)
 
 /* The same after the writer of a node that may have left the tree. */
 static kist_status
-lend_later(kist_memfs *fs, ki_node *node, int64_t timeout_ms, kist_loan *loan,
+lend_later(kist_memfs *fs, ki_node *node, uint64_t deadline, kist_loan *loan,
            uint64_t *generation)
 {
-    kist_status status = ki_fs_hold(fs, node, ki_fs_deadline(fs, timeout_ms));
+    kist_status status = ki_fs_hold(fs, node, deadline);
 
     if (status == KIST_OK) {
         status = lend_all(ki_node_file(node), loan, generation);
-        ki_fs_let_go(ki_node_file(node));
+        ki_fs_leave(ki_node_file(node), false);
     }
     return status;
 }
@@ -46,7 +46,7 @@ lend_later(kist_memfs *fs, ki_node *node, int64_t timeout_ms, kist_loan *loan,
  * reference to the file, if there is one.
  */
 static kist_status
-lend_once(kist_memfs *fs, const ki_path *path, int64_t timeout_ms,
+lend_once(kist_memfs *fs, const ki_path *path, uint64_t deadline,
           kist_loan *loan, ki_node **node, uint64_t *generation)
 {
     ki_node *found;
@@ -68,13 +68,13 @@ lend_once(kist_memfs *fs, const ki_path *path, int64_t timeout_ms,
     }
     ki_brlock_unread(&fs->lock);
     if (status == KIST_ERR_LOCKED) {
-        status = lend_later(fs, found, timeout_ms, loan, generation);
+        status = lend_later(fs, found, deadline, loan, generation);
     }
     return status;
 }
 
 static kist_status
-lend_path(kist_memfs *fs, kist_slice path, int64_t timeout_ms, kist_loan *loan,
+lend_path(kist_memfs *fs, kist_slice path, uint64_t deadline, kist_loan *loan,
           ki_node **node, uint64_t *generation)
 {
     ki_path straight;
@@ -86,7 +86,7 @@ lend_path(kist_memfs *fs, kist_slice path, int64_t timeout_ms, kist_loan *loan,
         return status;
     }
     for (;;) {
-        status = lend_once(fs, &straight, timeout_ms, loan, node, generation);
+        status = lend_once(fs, &straight, deadline, loan, node, generation);
         if (status == KIST_OK || *node == NULL) {
             break;
         }
@@ -107,7 +107,7 @@ kist_memfs_export(kist_memfs *fs, kist_slice path, int64_t timeout_ms,
 {
     ki_node *node;
     const kist_status status =
-        lend_path(fs, path, timeout_ms, loan, &node, NULL);
+        lend_path(fs, path, ki_fs_deadline(fs, timeout_ms), loan, &node, NULL);
 
     if (status == KIST_OK) {
         ki_fs_forget(node);
@@ -158,8 +158,8 @@ kist_memfs_view(kist_memfs *fs, kist_slice path, int64_t timeout_ms,
 {
     uint64_t generation = 0;
     ki_node *node;
-    kist_status status =
-        lend_path(fs, path, timeout_ms, loan, &node, &generation);
+    kist_status status = lend_path(fs, path, ki_fs_deadline(fs, timeout_ms),
+                                   loan, &node, &generation);
 
     if (status != KIST_OK) {
         return status;
@@ -306,13 +306,11 @@ kist_memfs_export_tree(kist_memfs *fs, kist_slice prefix, bool dirty,
         ki_brlock_write(&fs->lock);
         status = gather(fs, &straight, dirty, fresh, &written);
         ki_brlock_unwrite(&fs->lock);
-        if (status == KIST_OK) {
+        if (status == KIST_OK && written != NULL) {
             status = ki_fs_turn(fs, written, deadline, &held);
         }
     } while (written != NULL && status == KIST_OK);
-    if (held != NULL) {
-        ki_fs_let_go(held);
-    }
+    ki_fs_end_turn(held);
     ki_path_fini(&straight);
     if (status != KIST_OK) {
         kist_memfs_bundle_free(&fresh->open);
@@ -428,7 +426,8 @@ lend_next(kist_memfs_stream *stream, int64_t timeout_ms, kist_loan *loan)
     }
     ki_brlock_unread(&fs->lock);
     return status == KIST_ERR_LOCKED
-               ? lend_later(fs, node, timeout_ms, loan, NULL)
+               ? lend_later(fs, node, ki_fs_deadline(fs, timeout_ms), loan,
+                            NULL)
                : status;
 }
 

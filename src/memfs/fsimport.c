@@ -24,7 +24,7 @@ typedef struct entry {
     ki_content content;
 } entry;
 
-typedef struct import {
+typedef struct intake {
     kist_memfs *fs;
     const kist_memfs_item *items;
     entry *entries; // one an item
@@ -32,7 +32,8 @@ typedef struct import {
     int64_t now_ns;
     ki_made made;
     ki_quota_step step;
-} import;
+    uint64_t held; // of the quota, before the lock is taken
+} intake;
 
 static kist_status
 no_memory(void)
@@ -102,7 +103,7 @@ note_conflicts(entry *at)
  * what is in it.  An item below another is in conflict with it.
  */
 static kist_status
-relate(import *all)
+relate(intake *all)
 {
     entry **sorted = ki_calloc(all->count, sizeof(*sorted));
     entry *above = NULL;
@@ -147,7 +148,7 @@ name_of(const ki_path *path)
 
 /* Finds what the entry replaces, or nothing. */
 static kist_status
-judge(import *all, entry *at)
+judge(intake *all, entry *at)
 {
     const ki_spot spot = ki_tree_find(all->fs, &at->path);
 
@@ -173,7 +174,7 @@ judge(import *all, entry *at)
 
 /* What all of them count more or less than what they replace. */
 static ki_quota_step
-count(const import *all)
+count(const intake *all)
 {
     const kist_memfs *fs = all->fs;
     ki_quota_step gross = {0};
@@ -200,7 +201,7 @@ count(const import *all)
 
 /* Makes the node: in the tree if the path is new, else beside it. */
 static kist_status
-make_node(import *all, entry *at)
+make_node(intake *all, entry *at)
 {
     kist_memfs *fs = all->fs;
     const bool is_random = fs->options.storage == KIST_MEMFS_RANDOM_ACCESS;
@@ -266,10 +267,10 @@ unfill(entry *at)
     }
 }
 
-/* Whether all of it can be done, as things are.  The lock is held, at least
- * for reading. */
+/* Whether all of it can be done, as things are: then it is counted.  The lock
+ * is held, at least for reading. */
 static kist_status
-consider(import *all)
+consider(intake *all)
 {
     for (size_t index = 0; index < all->count; index++) {
         entry *at = all->entries + index;
@@ -282,18 +283,23 @@ consider(import *all)
         }
     }
     all->step = count(all);
-    return ki_quota_check(&all->fs->quota, &all->step);
+    all->step.held = all->held;
+    return ki_quota_begin(&all->fs->quota, &all->step);
 }
 
 /* The bytes are copied with nothing held, once they are known to fit. */
 static kist_status
-fill_all(import *all, ki_garbage *garbage)
+fill_all(intake *all, ki_garbage *garbage)
 {
     kist_status status;
 
     ki_brlock_read(&all->fs->lock);
     status = consider(all);
     ki_brlock_unread(&all->fs->lock);
+    if (status == KIST_OK) {
+        all->held = all->step.more;
+        status = ki_fs_guard(all->fs, all->step.more);
+    }
     for (size_t index = 0; index < all->count && status == KIST_OK; index++) {
         entry *at = all->entries + index;
 
@@ -306,13 +312,10 @@ fill_all(import *all, ki_garbage *garbage)
 
 /* The steps that can fail.  The lock is held. */
 static kist_status
-prepare(import *all)
+prepare(intake *all)
 {
     kist_status status = consider(all);
 
-    if (status == KIST_OK) {
-        status = ki_quota_begin(&all->fs->quota, &all->step);
-    }
     if (status != KIST_OK) {
         all->step = (ki_quota_step){0};
         return status;
@@ -329,7 +332,7 @@ prepare(import *all)
 
 /* The steps that cannot.  *replaced is a chain of what is in no tree now. */
 static void
-commit(import *all, ki_node **replaced)
+commit(intake *all, ki_node **replaced)
 {
     kist_memfs *fs = all->fs;
 
@@ -355,7 +358,7 @@ commit(import *all, ki_node **replaced)
 
 /* The nodes that were made go again.  The lock is held. */
 static void
-undo(import *all)
+undo(intake *all)
 {
     ki_garbage none = {0}; // contents come last of all
 
@@ -372,7 +375,7 @@ undo(import *all)
 
 /* Lent bytes that were copied, or that a later item took the place of. */
 static void
-release_unused(const import *all)
+release_unused(const intake *all)
 {
     for (size_t index = 0; index < all->count; index++) {
         const entry *at = all->entries + index;
@@ -385,9 +388,9 @@ release_unused(const import *all)
     }
 }
 
-/* Straight paths, and how many bytes they bring. */
+/* Puts the paths straight. */
 static kist_status
-read_items(import *all, uint64_t *bytes)
+read_items(intake *all)
 {
     for (size_t index = 0; index < all->count; index++) {
         entry *at = all->entries + index;
@@ -400,15 +403,12 @@ read_items(import *all, uint64_t *bytes)
         at->item = all->items + index;
         at->order = index;
         at->used = true;
-        *bytes +=
-            ki_fs_usage_of(all->fs, at->item->data.size,
-                           ki_fs_fresh_chunks(all->fs, at->item->data.size));
     }
     return relate(all);
 }
 
 static kist_status
-run(import *all)
+run(intake *all)
 {
     ki_garbage garbage = {0};
     ki_node *replaced = NULL;
@@ -426,6 +426,9 @@ run(import *all)
         }
         ki_brlock_unwrite(&all->fs->lock);
     }
+    if (status != KIST_OK) {
+        ki_quota_release(&all->fs->quota, all->held);
+    }
     for (size_t index = 0; index < all->count && status != KIST_OK; index++) {
         unfill(all->entries + index);
     }
@@ -437,8 +440,7 @@ run(import *all)
 kist_status
 kist_memfs_import(kist_memfs *fs, const kist_memfs_item *items, size_t count)
 {
-import all = {.fs = fs, .items = items, .count = count };
-    uint64_t bytes = 0;
+    intake all = {.fs = fs, .items = items, .count = count};
     kist_status status;
 
     if (count == 0) {
@@ -448,10 +450,7 @@ import all = {.fs = fs, .items = items, .count = count };
     if (all.entries == NULL) {
         return no_memory();
     }
-    status = read_items(&all, &bytes);
-    if (status == KIST_OK) {
-        status = ki_fs_guard(fs, bytes);
-    }
+    status = read_items(&all);
     if (status == KIST_OK) {
         status = run(&all);
     }

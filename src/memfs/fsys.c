@@ -325,23 +325,12 @@ ki_fs_hold(kist_memfs *fs, ki_node *node, uint64_t deadline)
         ki_brlock_unread(&fs->lock);
         return KIST_ERR_NOTFOUND;
     }
-    ki_node_ref(node);
     inside = ki_fs_enter_or_queue(ki_node_file(node), false, &waiter);
     ki_brlock_unread(&fs->lock);
     if (!inside) {
         status = ki_fs_await(ki_node_file(node), &waiter, deadline);
     }
-    if (status != KIST_OK) {
-        ki_fs_forget(node);
-    }
     return status;
-}
-
-void
-ki_fs_let_go(ki_file *file)
-{
-    ki_fs_leave(file, false);
-    ki_fs_forget(&file->node);
 }
 
 void
@@ -356,21 +345,27 @@ ki_fs_forget(ki_node *node)
 kist_status
 ki_fs_turn(kist_memfs *fs, ki_node *written, uint64_t deadline, ki_file **held)
 {
-    kist_status status = KIST_OK;
+    kist_status status;
 
-    if (*held != NULL) {
-        ki_fs_let_go(*held);
-        *held = NULL;
+    ki_fs_end_turn(*held);
+    *held = NULL;
+    status = ki_fs_hold(fs, written, deadline);
+    if (status == KIST_OK) {
+        *held = ki_node_file(written); // with the caller's reference
+        return KIST_OK;
     }
-    if (written != NULL) {
-        status = ki_fs_hold(fs, written, deadline);
-        if (status == KIST_OK) {
-            *held = ki_node_file(written);
-        }
-        ki_fs_forget(written);
-    }
+    ki_fs_forget(written);
     // Removed meanwhile is fine too.
     return status == KIST_ERR_NOTFOUND ? KIST_OK : status;
+}
+
+void
+ki_fs_end_turn(ki_file *held)
+{
+    if (held != NULL) {
+        ki_fs_leave(held, false);
+        ki_fs_forget(&held->node);
+    }
 }
 
 /* --- what is there ------------------------------------------------------- */

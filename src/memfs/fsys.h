@@ -116,24 +116,23 @@ bool ki_fs_is_written(ki_file *file);
 /* True if the file is open or waited for; the tree's lock is held. */
 bool ki_fs_is_open(ki_file *file);
 
-/*
- * Enters a file that may have left the tree, to read it, and takes a
- * reference; ki_fs_let_go() gives both back.  NOTFOUND, LOCKED at the
- * deadline.
- */
+/* Enters a file that may have left the tree, to read it; ki_fs_leave().
+ * NOTFOUND, LOCKED at the deadline. */
 KIST_NODISCARD kist_status ki_fs_hold(kist_memfs *fs, ki_node *node,
                                       uint64_t deadline);
-void ki_fs_let_go(ki_file *file);
 
 /*
  * For work on many files that must find none of them written to: after it
  * met one (`written`, a reference that is dropped here), waits for that one
  * and is inside it while the work is tried again; so a row of writers cannot
  * keep it out.  *held is the file of the last time, let go first; begin with
- * NULL and end with `written` NULL.  OK: try (again).  LOCKED.
+ * NULL and end with ki_fs_end_turn().  OK: try again.  LOCKED.
  */
 KIST_NODISCARD kist_status ki_fs_turn(kist_memfs *fs, ki_node *written,
                                       uint64_t deadline, ki_file **held);
+
+/* Lets go of what ki_fs_turn() held last.  NULL is fine. */
+void ki_fs_end_turn(ki_file *held);
 
 /* Drops a reference to a node.  Calls out. */
 void ki_fs_forget(ki_node *node);

@@ -155,6 +155,8 @@ typedef struct change {
     uint64_t size;
     ki_block *block; // of the same bytes, or NULL
     int64_t now_ns;
+    uint64_t held; // of the quota, by ask(); gone on OK
+    bool in_place; // nothing needs to be copied before
 } change;
 
 /* The latch is held.  The block is the file's on OK. */
@@ -167,6 +169,7 @@ write_here(kist_memfile *file, const change *from, ki_garbage *garbage)
     kist_status status = plan_write(file, offset, from->size, &todo);
 
     if (status == KIST_OK) {
+        todo.step.held = from->held;
         status = ki_quota_begin(&file->fs->quota, &todo.step);
     }
     if (status != KIST_OK) {
@@ -203,10 +206,10 @@ place(kist_memfile *file, uint64_t size)
                : KIST_OK;
 }
 
-/* A large write asks first, so that no memory is taken for a refused one, nor
- * for one that overwrites. */
+/* A large write asks first, so that its bytes are counted before memory is
+ * taken for them, and none is for those that overwrite. */
 static kist_status
-ask(kist_memfile *file, uint64_t size, bool *in_place)
+ask(kist_memfile *file, change *of)
 {
     plan todo = {0};
     kist_status status = begin(file, ki_mode_writes(mode_of(file)));
@@ -214,15 +217,20 @@ ask(kist_memfile *file, uint64_t size, bool *in_place)
     if (status != KIST_OK) {
         return status;
     }
-    status = place(file, size);
+    status = place(file, of->size);
     if (status == KIST_OK) {
-        status = plan_write(file, file->position, size, &todo);
+        status = plan_write(file, file->position, of->size, &todo);
     }
     if (status == KIST_OK) {
-        status = ki_quota_check(&file->fs->quota, &todo.step);
-        *in_place =
-            size <= KI_CONTENT_IN_PLACE &&
-            ki_content_is_mine(&file->file->content, file->position, size);
+        status = ki_quota_begin(&file->fs->quota, &todo.step);
+    }
+    if (status == KIST_OK) {
+        of->held = todo.step.more > todo.step.less
+                       ? todo.step.more - todo.step.less
+                       : 0;
+        of->in_place =
+            of->size <= KI_CONTENT_IN_PLACE &&
+            ki_content_is_mine(&file->file->content, file->position, of->size);
     }
     end(file);
     return status == KIST_OK ? ki_fs_guard(file->fs, todo.step.more) : status;
@@ -246,30 +254,50 @@ write_change(kist_memfile *file, const change *from)
     return status;
 }
 
+/* All but the block; what is held of the quota goes back on failure. */
+static kist_status
+write_whole(kist_memfile *file, change *of)
+{
+    kist_status status;
+
+    of->now_ns = of->size > 0 ? ki_fs_now(file->fs) : 0;
+    status = write_change(file, of);
+    if (status != KIST_OK && of->held > 0) {
+        ki_quota_release(&file->fs->quota, of->held);
+    }
+    return status;
+}
+
+/* True if the write has something to ask before its memory is taken. */
+static bool
+must_ask(const kist_memfile *file, uint64_t copied)
+{
+    return copied >= KI_CONTENT_LARGE ||
+           file->fs->options.guard == KIST_GUARD_PER_WRITE;
+}
+
 kist_status
 kist_memfile_write(kist_memfile *file, const void *data, size_t size)
 {
     ki_garbage garbage = {0};
     change from = {.data = data, .size = size};
-    bool in_place = false;
-    kist_status status = KIST_OK;
+    kist_status status = must_ask(file, size) ? ask(file, &from) : KIST_OK;
 
-    if (size >= KI_CONTENT_LARGE ||
-        file->fs->options.guard == KIST_GUARD_PER_WRITE) {
-        status = ask(file, size, &in_place);
-    }
-    if (status == KIST_OK && size >= KI_CONTENT_LARGE && !in_place) {
+    if (status == KIST_OK && size >= KI_CONTENT_LARGE && !from.in_place) {
         // Copied before the latch is taken: others may look meanwhile.
         from.block = ki_block_new(size);
         if (from.block == NULL) {
-            return KI_FAIL(KIST_ERR_NOMEM, NULL, KI_NO_OFFSET, "file");
+            status = KI_FAIL(KIST_ERR_NOMEM, NULL, KI_NO_OFFSET, "file");
         }
-        memcpy(from.block->data, data, size);
+        else {
+            memcpy(from.block->data, data, size);
+        }
     }
-    if (status == KIST_OK) {
-        from.now_ns = size > 0 ? ki_fs_now(file->fs) : 0;
-        status = write_change(file, &from);
+    if (status != KIST_OK) {
+        ki_quota_release(&file->fs->quota, from.held);
+        return status;
     }
+    status = write_whole(file, &from);
     if (status != KIST_OK) {
         ki_block_drop(from.block, &garbage);
     }
@@ -281,7 +309,6 @@ kist_memfile_write_lent(kist_memfile *file, const void *data, size_t size,
                         kist_release release, void *context)
 {
     change from = {.data = data, .size = size};
-    bool in_place; // does not matter here
     kist_status status = KIST_OK;
 
     if (size < KIST_MEMFS_LENT_MIN) {
@@ -291,18 +318,18 @@ kist_memfile_write_lent(kist_memfile *file, const void *data, size_t size,
         }
         return status;
     }
-    if (file->fs->options.guard == KIST_GUARD_PER_WRITE) {
-        status = ask(file, size, &in_place);
-        if (status != KIST_OK) {
-            return status;
+    status = must_ask(file, 0) ? ask(file, &from) : KIST_OK;
+    if (status == KIST_OK) {
+        from.block = ki_block_new_lent(data, size, release, context);
+        if (from.block == NULL) {
+            status = KI_FAIL(KIST_ERR_NOMEM, NULL, KI_NO_OFFSET, "file");
         }
     }
-    from.block = ki_block_new_lent(data, size, release, context);
-    if (from.block == NULL) {
-        return KI_FAIL(KIST_ERR_NOMEM, NULL, KI_NO_OFFSET, "file");
+    if (status != KIST_OK) {
+        ki_quota_release(&file->fs->quota, from.held);
+        return status;
     }
-    from.now_ns = ki_fs_now(file->fs);
-    status = write_change(file, &from);
+    status = write_whole(file, &from);
     if (status != KIST_OK) {
         ki_block_forget(from.block);
     }

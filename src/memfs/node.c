@@ -189,7 +189,6 @@ ki_names_link(ki_names *names, ki_dir *dir, ki_node *node)
         dir->first = node;
     }
     dir->last = node;
-    dir->count++;
 }
 
 void
@@ -217,7 +216,6 @@ ki_names_unlink(ki_names *names, ki_node *node)
     else {
         dir->last = node->previous;
     }
-    dir->count--;
     node->parent = NULL;
     node->next = NULL;
     node->previous = NULL;

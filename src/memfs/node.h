@@ -60,7 +60,6 @@ struct ki_dir {
     ki_node node;
     ki_node *first;
     ki_node *last;
-    uint64_t count;
     uint64_t version; /* changes with each name that comes or goes */
 };
 

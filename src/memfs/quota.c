@@ -6,6 +6,7 @@
 static kist_status
 check(uint64_t available, const ki_quota_step *step)
 {
+    available += step->held;
     // Subtractions only: sums may be larger than any number.
     if (step->spare > available) {
         return KI_FAIL_LIMIT(KIST_ERR_QUOTA, step->spare, available,
@@ -23,11 +24,13 @@ ki_quota_check(ki_quota *quota, const ki_quota_step *step)
     return check(quota->limit - ki_quota_used(quota), step);
 }
 
-/* What has to be taken: what goes pays for what comes. */
+/* What has to be taken: what goes, and what is held, pays for what comes. */
 static uint64_t
 net(const ki_quota_step *step)
 {
-    return step->more > step->less ? step->more - step->less : 0;
+    const uint64_t paid = step->less + step->held;
+
+    return step->more > paid ? step->more - paid : 0;
 }
 
 kist_status
@@ -50,8 +53,10 @@ ki_quota_begin(ki_quota *quota, const ki_quota_step *step)
 void
 ki_quota_done(ki_quota *quota, const ki_quota_step *step)
 {
-    if (step->less > step->more) {
-        ki_quota_release(quota, step->less - step->more);
+    const uint64_t paid = step->less + step->held;
+
+    if (paid > step->more) {
+        ki_quota_release(quota, paid - step->more);
     }
 }
 

@@ -25,6 +25,7 @@ typedef struct ki_quota_step {
     uint64_t more;
     uint64_t less;
     uint64_t spare;
+    uint64_t held; /* taken for it before; still so if it is refused */
 } ki_quota_step;
 
 /* QUOTA if the step does not fit now. */

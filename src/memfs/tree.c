@@ -4,12 +4,11 @@
 #include "base/fail.h"
 
 ki_spot
-ki_tree_find_part(kist_memfs *fs, const ki_path *path, size_t size)
+ki_tree_find(kist_memfs *fs, const ki_path *path)
 {
-    const ki_path part = {path->text, size, NULL};
     ki_spot spot = {.node = &fs->root->node};
 
-    for (size_t at = 0; at < size;) {
+    for (size_t at = 0; at < path->size;) {
         if (spot.node == NULL) {
             spot.parent = NULL;
             return spot;
@@ -22,16 +21,10 @@ ki_tree_find_part(kist_memfs *fs, const ki_path *path, size_t size)
         }
         spot.parent = ki_node_dir(spot.node);
         spot.last = spot.parent;
-        spot.name = ki_path_part(&part, &at);
+        spot.name = ki_path_part(path, &at);
         spot.node = ki_names_find(&fs->names, spot.parent, spot.name);
     }
     return spot;
-}
-
-ki_spot
-ki_tree_find(kist_memfs *fs, const ki_path *path)
-{
-    return ki_tree_find_part(fs, path, path->size);
 }
 
 uint64_t

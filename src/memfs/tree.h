@@ -26,9 +26,6 @@ typedef struct ki_spot {
 /* Looks the path up. */
 ki_spot ki_tree_find(kist_memfs *fs, const ki_path *path);
 
-/* Its first `size` bytes. */
-ki_spot ki_tree_find_part(kist_memfs *fs, const ki_path *path, size_t size);
-
 /* The nodes that a call has put into the tree so far. */
 typedef struct ki_made {
     ki_node **nodes;

@@ -66,9 +66,6 @@ admit(ki_turnstile *turnstile, ki_admitted *admitted)
 {
     ki_waiter **end = &admitted->first;
 
-    while (*end != NULL) {
-        end = &(*end)->next;
-    }
     while (turnstile->last != NULL &&
            may_enter(turnstile, turnstile->last->next->exclusive)) {
         ki_waiter *waiter = turnstile->last->next;

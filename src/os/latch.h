@@ -7,8 +7,8 @@
  *            2  held, and somebody sleeps
  *
  * Layer    os.
- * Threads  any.  Not recursive; it orders nobody, so hold it for as long as a
- *          few stores take, never while waiting for anything else.
+ * Threads  any.  Not recursive; it orders nobody, so hold it for as long as
+ *          there is work to do, never while waiting for anything else.
  */
 #ifndef KI_OS_LATCH_H
 #define KI_OS_LATCH_H

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import io
+import math
+import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterator
@@ -35,6 +37,9 @@ _OPTIONS = (
     "memory_guard_action",
     "memory_guard_interval",
 )
+
+# xarray takes only letters and digits for a protocol.
+_PROTOCOLS = ("kist-memory", "kistmemory")
 
 # What tells one file system from all others, as long as it is there.
 _tokens: weakref.WeakKeyDictionary[MemoryFileSystem, str] = (
@@ -155,7 +160,7 @@ class KistMemoryFileSystem(AbstractFileSystem):  # type: ignore[misc]
     Pickled, it is copied with all that is in it.
     """
 
-    protocol = "kist-memory"
+    protocol = _PROTOCOLS
     root_marker = "/"
     cachable = False
     transaction_type = KistTransaction
@@ -185,8 +190,7 @@ class KistMemoryFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def _strip_protocol(cls, path: Any) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(one) for one in path]
-        text = stringify_path(path)
-        return normalize_path(text.removeprefix("kist-memory://"))
+        return normalize_path(_plain(path))
 
     @property
     def fsid(self) -> str:
@@ -453,8 +457,11 @@ class KistMemoryFileSystem(AbstractFileSystem):  # type: ignore[misc]
             return file.read(max(0, last - first))
 
     def put_bytes(self, tree: dict[str, Any]) -> None:
-        """Make or replace all of these files, or none, waiting for those who
-        have them open."""
+        """Make or replace all of these files, or none of them.
+
+        Nobody may have one open at that moment, for which this waits as long
+        as the file system does for a lock.
+        """
         plain = {
             path: data
             if isinstance(data, bytes | bytearray | memoryview)
@@ -468,14 +475,20 @@ class KistMemoryFileSystem(AbstractFileSystem):  # type: ignore[misc]
                         "Parent directory does not exist: "
                         f"'{self._parent(path)}'"
                     )
+        patience = self.fs._options()["default_lock_timeout"]
+        end = math.inf if patience is None else time.monotonic() + patience
+        pause = 1e-4
+        # Not in the files' queues: two who wait there would always find one
+        # another, and never a moment at which nobody has the file.
         while True:
             try:
                 self.fs.import_tree(plain)
                 return
             except BlockingIOError:
-                for path in plain:
-                    if self.fs.is_file(path):
-                        self.fs.open(path, "r+b").close()
+                if time.monotonic() >= end:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, 0.01)
 
     def pipe_file(
         self, path: str, value: Any, mode: str = "overwrite", **kwargs: Any
@@ -540,7 +553,10 @@ class KistMemoryFileSystem(AbstractFileSystem):  # type: ignore[misc]
 
 def _plain(path: Any) -> str:
     """The path without its protocol; it may lead out of the root."""
-    return str(stringify_path(path).removeprefix("kist-memory://"))
+    text = str(stringify_path(path))
+    for protocol in _PROTOCOLS:
+        text = text.removeprefix(protocol + "://")
+    return text
 
 
 def _join(folder: str, name: str) -> str:

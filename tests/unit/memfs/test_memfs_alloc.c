@@ -3,6 +3,7 @@
  * once and from then on.  It answers NOMEM and has changed nothing, or it
  * went well all the same.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "fsbed.h"
 #include "support/failalloc.h"
+#include "support/faultio.h"
 
 #define QUOTA ((uint64_t)64 << 20)
 #define BIG   100000
@@ -196,6 +198,15 @@ static kist_status
 act_write_big(bed *b)
 {
     return kist_memfile_write(b->file, b->data, BIG);
+}
+
+/* More than the pool's chunks hold: a mapping of its own. */
+static kist_status
+act_write_enormous(bed *b)
+{
+    static uint8_t much[(2 << 20) + 10];
+
+    return kist_memfile_write(b->file, much, sizeof(much));
 }
 
 static kist_status
@@ -478,6 +489,7 @@ static const trial trials[] = {
     {"append a little", "/d/z", KIST_MODE_AB, 14, act_write_small, false},
     {"append a page", "/d/z", KIST_MODE_AB, 14, act_write_page, false},
     {"append much", "/d/z", KIST_MODE_AB, 14, act_write_big, false},
+    {"append enormously", "/d/z", KIST_MODE_AB, 14, act_write_enormous, false},
     {"append lent", "/d/z", KIST_MODE_AB, 14, act_write_lent, true},
     {"append little lent", "/d/z", KIST_MODE_AB, 14, act_write_little_lent,
      true},
@@ -556,9 +568,35 @@ tell(const bed *b)
     return position;
 }
 
-/* One call with one failure; true if there was an allocation to fail. */
+/* What fails: one allocation, all from that one on, or every mapping. */
+typedef enum weapon { ONCE, FROM_THEN_ON, MAPPINGS } weapon;
+
+static const char *const weapons[] = {"", " and on", ", mappings"};
+
+static void
+arm(weapon with, uint64_t nth)
+{
+    if (with == MAPPINGS) {
+        kt_io_fail(KT_CALL_BIT(KT_CALL_MAP), 1, true, ENOMEM);
+    }
+    else {
+        kt_alloc_fail(nth, with == FROM_THEN_ON);
+    }
+}
+
 static bool
-try_once(const trial *t, uint64_t nth, bool from_then_on, const char *before,
+heal(weapon with)
+{
+    const bool hit = with == MAPPINGS ? kt_io_hits() > 0 : kt_alloc_hit();
+
+    kt_io_heal();
+    kt_alloc_heal();
+    return hit;
+}
+
+/* One call with one failure; true if there was something to fail. */
+static bool
+try_once(const trial *t, uint64_t nth, weapon with, const char *before,
          const char *after, uint64_t *refusals)
 {
     kist_status status;
@@ -569,10 +607,9 @@ try_once(const trial *t, uint64_t nth, bool from_then_on, const char *before,
 
     bed_init(&b, t);
     position = tell(&b);
-    kt_alloc_fail(nth, from_then_on);
+    arm(with, nth);
     status = t->act(&b);
-    hit = kt_alloc_hit();
-    kt_alloc_heal();
+    hit = heal(with);
     KT_CHECK(status == KIST_OK || status == KIST_ERR_NOMEM,
              "%s, allocation %" PRIu64 ": %s", t->name, nth,
              kist_status_name(status));
@@ -591,8 +628,8 @@ try_once(const trial *t, uint64_t nth, bool from_then_on, const char *before,
     text = see(&b);
     KT_CHECK(strcmp(text, status == KIST_OK ? after : before) == 0,
              "%s, allocation %" PRIu64 "%s: %s\n%s\nshould be\n%s", t->name,
-             nth, from_then_on ? " and on" : "", kist_status_name(status),
-             text, status == KIST_OK ? after : before);
+             nth, weapons[with], kist_status_name(status), text,
+             status == KIST_OK ? after : before);
     free(text);
     bed_fini(&b, t->lends && status == KIST_OK);
     return hit;
@@ -606,8 +643,10 @@ static void
 test_each_call(void **state)
 {
     uint64_t refusals = 0;
+    uint64_t mappings = 0;
 
     (void)state;
+    kt_io_install();
     for (size_t i = 0; i < KT_COUNT(trials); i++) {
         const uint64_t refused = refusals;
         uint64_t nth = 1;
@@ -615,10 +654,12 @@ test_each_call(void **state)
         char *after;
 
         describe_both(&trials[i], &before, &after);
-        while (try_once(&trials[i], nth, false, before, after, &refusals)) {
-            (void)try_once(&trials[i], nth, true, before, after, &refusals);
+        while (try_once(&trials[i], nth, ONCE, before, after, &refusals)) {
+            (void)try_once(&trials[i], nth, FROM_THEN_ON, before, after,
+                           &refusals);
             nth++;
         }
+        (void)try_once(&trials[i], 1, MAPPINGS, before, after, &mappings);
         if (getenv("KT_VERBOSE") != NULL) {
             print_message("%s: %d allocations, %d refusals\n", trials[i].name,
                           (int)nth - 1, (int)(refusals - refused));
@@ -626,7 +667,9 @@ test_each_call(void **state)
         free(before);
         free(after);
     }
+    kt_io_remove();
     assert_true(refusals > 100);
+    assert_true(mappings > 0);
 }
 
 /* --- a long history
