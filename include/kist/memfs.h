@@ -221,6 +221,11 @@ KIST_NODISCARD kist_status kist_memfile_write_lent(kist_memfile *file,
                                                    kist_release release,
                                                    void *context);
 
+/* What a write of `size` bytes would be refused with now, before there are
+ * bytes to write. */
+KIST_NODISCARD kist_status kist_memfile_check(kist_memfile *file,
+                                              uint64_t size);
+
 /* SEEK_SET, SEEK_CUR or SEEK_END of <stdio.h>.  Past the end is allowed,
  * except with SEEK_END.  INVALID. */
 KIST_NODISCARD kist_status kist_memfile_seek(kist_memfile *file,

@@ -212,43 +212,18 @@ kpy_memfile_write(kpy_memfile *self, PyObject *bytes, const void *data,
     return kpy_mem_raised(self->state) ? -1 : 0;
 }
 
-/*
- * Refuses what the quota cannot hold before it is put together: a view may be
- * of any size and take no memory.
- */
-static int
-fits(kpy_memfile *self, uint64_t size)
-{
-    kist_memfs_stats stats;
-    uint64_t position = 0;
-    uint64_t held = 0;
-
-    if (kist_memfile_size(self->file, &held) != KIST_OK ||
-        kist_memfile_tell(self->file, &position) != KIST_OK ||
-        self->fs == NULL) {
-        (void)kpy_raise_closed();
-        return -1;
-    }
-    if (self->mode == KIST_MODE_AB) {
-        position = held;
-    }
-    kist_memfs_stats_get(self->fs->fs, &stats);
-    if (position + size > held && position + size - held > stats.free) {
-        (void)kpy_mem_raise_limit(self->state, KPY_TYPE_MEMQUOTA,
-                                  position + size - held, stats.free);
-        return -1;
-    }
-    return 0;
-}
-
 /* Writes a view that is not in one piece. */
 static int
 write_pieces(kpy_memfile *self, Py_buffer *view)
 {
+    // A view may be of any size and take no memory: ask before it does.
+    const kist_status status =
+        kist_memfile_check(self->file, (uint64_t)view->len);
     PyObject *bytes;
     int result = -1;
 
-    if (fits(self, (uint64_t)view->len) < 0) {
+    if (status != KIST_OK) {
+        (void)kpy_memfile_fail(self, status);
         return -1;
     }
     bytes = PyBytes_FromStringAndSize(NULL, view->len);

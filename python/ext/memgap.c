@@ -108,6 +108,16 @@ kpy_mem_ns_of(double seconds)
     return (int64_t)whole * NS_PER_S + llround((seconds - whole) * 1e9);
 }
 
+/* The stamp that is, as a float, what time.time() would have answered. */
+static int64_t
+as_time_has_it(int64_t ns)
+{
+    const double seconds = (double)ns / 1e9;
+    const int64_t whole = (int64_t)seconds;
+
+    return whole * NS_PER_S + (int64_t)((seconds - (double)whole) * 1e9 + 0.5);
+}
+
 /* time.time() in place of the original; its exception is the call's. */
 static int64_t
 ask_patched_time(kpy_state *state, PyObject *now)
@@ -152,10 +162,8 @@ kpy_mem_now(void *context)
             return ns;
         }
     }
-    // As time.time() makes it: a stamp is a float that it could have given.
     (void)clock_gettime(CLOCK_REALTIME, &clock);
-    return kpy_mem_ns_of(
-        (double)((int64_t)clock.tv_sec * NS_PER_S + clock.tv_nsec) / 1e9);
+    return as_time_has_it((int64_t)clock.tv_sec * NS_PER_S + clock.tv_nsec);
 }
 
 /* --- warnings and what they leave

@@ -165,11 +165,12 @@ def test_timeout_zero_tries_once() -> None:
                 at_once(a.open("/f", "rb", 0, timeout))
             with pytest.raises(BlockingIOError, match="write lock"):
                 at_once(a.open("/f", "ab", lock_timeout=timeout))
+    wrong: Any
     for wrong, kind in (("1", TypeError), (float("nan"), ValueError)):
         with pytest.raises(kind):
-            at_once(a.open("/f", lock_timeout=wrong))  # type: ignore[arg-type]
+            at_once(a.open("/f", lock_timeout=wrong))
         with pytest.raises(kind):
-            AsyncMemoryFileSystem(default_lock_timeout=wrong)  # type: ignore[arg-type]
+            AsyncMemoryFileSystem(default_lock_timeout=wrong)
 
 
 def test_no_asyncio_without_async() -> None:

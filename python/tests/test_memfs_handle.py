@@ -285,12 +285,12 @@ def test_seek_and_tell(fs: MemoryFileSystem):
             ((-1,), "seek offset must be >= 0 for SEEK_SET"),
             ((-201, 1), "Resulting cursor position -1 is negative."),
             ((-7, 2), "Resulting cursor position -1 is negative."),
-            ((1, 2), "Seeking past end-of-file (SEEK_END with positive "
-                     "offset) is not supported in MFS."),
+            ((1, 2), ("Seeking past end-of-file (SEEK_END with positive "
+                      "offset) is not supported in MFS.")),
             ((0, 3), "Invalid whence value: 3. Must be 0, 1, or 2."),
             ((0, -1), "Invalid whence value: -1. Must be 0, 1, or 2."),
-            ((0, 1 << 40), f"Invalid whence value: {1 << 40}. "
-                           "Must be 0, 1, or 2."),
+            ((0, 1 << 40), (f"Invalid whence value: {1 << 40}. "
+                            "Must be 0, 1, or 2.")),
         ):  # fmt: skip
             with pytest.raises(ValueError) as caught:
                 file.seek(*args)
@@ -390,11 +390,13 @@ def test_archives(fs: MemoryFileSystem):
         made.writestr("a/b", b"x" * 5000)
     with fs.open("/z.zip") as file, zipfile.ZipFile(file) as read:
         assert read.read("a/b") == b"x" * 5000
-    with fs.open("/t", "wb") as file:
-        with tarfile.open(fileobj=file, mode="w:gz") as tar:
-            info = tarfile.TarInfo("n")
-            info.size = 5000
-            tar.addfile(info, io.BytesIO(b"y" * 5000))
+    with (
+        fs.open("/t", "wb") as file,
+        tarfile.open(fileobj=file, mode="w:gz") as tar,
+    ):
+        info = tarfile.TarInfo("n")
+        info.size = 5000
+        tar.addfile(info, io.BytesIO(b"y" * 5000))
     with fs.open("/t") as file, tarfile.open(fileobj=file) as tar:
         member = tar.extractfile("n")
         assert member is not None and member.read() == b"y" * 5000

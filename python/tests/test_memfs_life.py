@@ -19,7 +19,6 @@ from typing import Any
 import kist
 import kist.memfs
 import pytest
-from conftest import run_python
 from kist import (
     MemoryFileHandle,
     MemoryFileSystem,
@@ -27,6 +26,8 @@ from kist import (
     MFSQuotaExceededError,
     MFSTextHandle,
 )
+
+from conftest import run_python
 
 
 @pytest.fixture
@@ -57,14 +58,18 @@ def test_all_names_are_there(module: Any):
         assert getattr(module, name).__name__ == name
     assert isinstance(module.__version__, str)
     with pytest.raises(AttributeError) as caught:
-        module.no_such_name  # noqa: B018
+        module.no_such_name
     assert str(caught.value) == (
         f"module {module.__name__!r} has no attribute 'no_such_name'"
     )
-    assert kist.MFSStats.__annotations__.keys() == MemoryFileSystem().stats(
-    ).keys()
-    assert kist.MFSStatResult.__annotations__.keys() == MemoryFileSystem(
-    ).stat("/").keys()
+    assert (
+        kist.MFSStats.__annotations__.keys()
+        == MemoryFileSystem().stats().keys()
+    )
+    assert (
+        kist.MFSStatResult.__annotations__.keys()
+        == MemoryFileSystem().stat("/").keys()
+    )
 
 
 def test_names_that_cost_are_loaded_late():
@@ -327,8 +332,8 @@ def test_a_handle_that_comes_back(fs: MemoryFileSystem):
     kept[0].close()
     kept.clear()
     assert fs.get_size("/f") == 5
+    file = fs.open("/f", "ab")
     with pytest.warns(ResourceWarning):
-        file = fs.open("/f", "ab")
         file.__del__()  # type: ignore[attr-defined]
     assert file.closed
 
@@ -531,9 +536,7 @@ def test_isolated_interpreters():
     def run() -> None:
         try:
             which = interpreters.create()
-            failed = interpreters.run_string(
-                which, CODE.format(path=sys.path)
-            )
+            failed = interpreters.run_string(which, CODE.format(path=sys.path))
             if failed is not None:
                 wrong.append(failed)
             interpreters.destroy(which)

@@ -285,7 +285,7 @@ def test_sqlite(fs: MemoryFileSystem) -> None:
             file.write(base.serialize())
     base.close()
     base = sqlite3.connect(":memory:")
-    base.deserialize(fs.view("/base"))  # type: ignore[arg-type]
+    base.deserialize(fs.view("/base"))
     assert base.execute("select count(*), sum(n) from t").fetchone() == (
         5000,
         sum(range(5000)),

@@ -163,11 +163,11 @@ judge(intake *all, entry *at)
         return KIST_OK;
     }
     if (spot.node == NULL || spot.node->is_dir) {
-        return KI_PATH_FAIL(KIST_ERR_ISDIR, at->item->path, "import");
+        return KI_STRAIGHT_FAIL(KIST_ERR_ISDIR, &at->path, "import");
     }
     at->old = ki_node_file(spot.node);
     if (ki_fs_is_open(at->old)) {
-        return KI_PATH_FAIL(KIST_ERR_LOCKED, at->item->path, "open file");
+        return KI_STRAIGHT_FAIL(KIST_ERR_LOCKED, &at->path, "open file");
     }
     return KIST_OK;
 }

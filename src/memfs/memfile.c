@@ -206,6 +206,16 @@ place(kist_memfile *file, uint64_t size)
                : KIST_OK;
 }
 
+/* Plans the next write.  The latch is held. */
+static kist_status
+plan_next(kist_memfile *file, uint64_t size, plan *todo)
+{
+    const kist_status status = place(file, size);
+
+    return status == KIST_OK ? plan_write(file, file->position, size, todo)
+                             : status;
+}
+
 /* A large write asks first, so that its bytes are counted before memory is
  * taken for them, and none is for those that overwrite. */
 static kist_status
@@ -217,10 +227,7 @@ ask(kist_memfile *file, change *of)
     if (status != KIST_OK) {
         return status;
     }
-    status = place(file, of->size);
-    if (status == KIST_OK) {
-        status = plan_write(file, file->position, of->size, &todo);
-    }
+    status = plan_next(file, of->size, &todo);
     if (status == KIST_OK) {
         status = ki_quota_begin(&file->fs->quota, &todo.step);
     }
@@ -234,6 +241,23 @@ ask(kist_memfile *file, change *of)
     }
     end(file);
     return status == KIST_OK ? ki_fs_guard(file->fs, todo.step.more) : status;
+}
+
+kist_status
+kist_memfile_check(kist_memfile *file, uint64_t size)
+{
+    plan todo = {0};
+    kist_status status = begin(file, ki_mode_writes(mode_of(file)));
+
+    if (status != KIST_OK) {
+        return status;
+    }
+    status = plan_next(file, size, &todo);
+    if (status == KIST_OK) {
+        status = ki_quota_check(&file->fs->quota, &todo.step);
+    }
+    end(file);
+    return status;
 }
 
 static kist_status

@@ -120,6 +120,21 @@ ki_path_fail(kist_status status, kist_slice path, const char *what,
 }
 
 kist_status
+ki_path_fail_straight(kist_status status, const ki_path *path,
+                      const char *what, const char *file, int line)
+{
+    char text[sizeof(((kist_error *)NULL)->path)] = "/";
+    const size_t room = sizeof(text) - 2;
+    const size_t size = path->size < room ? path->size : room;
+
+    if (size > 0) {
+        memcpy(text + 1, path->text, size);
+    }
+    text[1 + size] = '\0';
+    return ki_fail(status, text, KI_NO_OFFSET, what, file, line);
+}
+
+kist_status
 kist_memfs_normalize(kist_slice path, kist_buf *normal)
 {
     ki_path straight;

@@ -58,4 +58,12 @@ ki_path_parent_size(const ki_path *path)
 kist_status ki_path_fail(kist_status status, kist_slice path, const char *what,
                          const char *file, int line);
 
+/* The same for a straight path, told with its slash in front. */
+kist_status ki_path_fail_straight(kist_status status, const ki_path *path,
+                                  const char *what, const char *file,
+                                  int line);
+
+#define KI_STRAIGHT_FAIL(status, path, what)                                  \
+    ki_path_fail_straight((status), (path), (what), __FILE__, __LINE__)
+
 #endif /* KI_MEMFS_MPATH_H */

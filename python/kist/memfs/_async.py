@@ -349,7 +349,7 @@ def _seconds(timeout: Any) -> float | None:
     """A timeout as asyncio takes it; TypeError if it is no number."""
     if timeout is None:
         return None
-    seconds = 0.0 + timeout
+    seconds: float = 0.0 + timeout
     if math.isnan(seconds):
         raise ValueError("a timeout is no NaN")
     return max(0.0, seconds)

@@ -137,7 +137,8 @@ class KistTransaction(Transaction):  # type: ignore[misc]
 
     def complete(self, commit: bool = True) -> None:
         """Commit, or discard, what was written."""
-        files, fs = list(self.files), self.fs
+        fs: KistMemoryFileSystem = self.fs  # type: ignore[has-type]
+        files = list(self.files)
         self.files.clear()
         try:
             if commit:
@@ -164,6 +165,7 @@ class KistMemoryFileSystem(AbstractFileSystem):  # type: ignore[misc]
     root_marker = "/"
     cachable = False
     transaction_type = KistTransaction
+    fs: MemoryFileSystem
 
     def __init__(
         self,
@@ -201,7 +203,7 @@ class KistMemoryFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def _fs_token(self) -> str:
         if self.fs not in _tokens:
             _tokens[self.fs] = uuid.uuid4().hex
-        return tokenize(_tokens[self.fs], self.auto_mkdir)
+        return str(tokenize(_tokens[self.fs], self.auto_mkdir))
 
     def __reduce__(self) -> Any:
         moment = self.fs.snapshot()
@@ -265,7 +267,8 @@ class KistMemoryFileSystem(AbstractFileSystem):  # type: ignore[misc]
                 if here == top and callable(on_error):
                     on_error(error)
                 continue
-            folders, files = {}, {}
+            folders: dict[str, Any] = {}
+            files: dict[str, Any] = {}
             for info in listing:
                 name = info["name"]
                 last = "" if name == here else name.rpartition("/")[2]
