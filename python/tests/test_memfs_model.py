@@ -199,7 +199,7 @@ def test_long_async_histories():
     for i in range(int(os.environ.get("KIST_HISTORIES", "20"))):
         rng = random.Random(seed + i)
         chosen = random_config(rng)
-        steps = [random_step(rng) for _ in range(200)]
+        steps = [random_step(rng) for _ in range(100)]
         play(chosen, asynchronous(steps), face)
 
 

@@ -69,10 +69,14 @@ def test_mypy_is_asked(tmp_path):
 @needs_mypy
 def test_stubtest(tmp_path):
     """P4: the stubs and the module as it is built agree."""
+    config = tmp_path / "mypy.ini"
+    config.write_text("[mypy-fsspec.*]\nignore_missing_imports = True\n")
     code, said = run(
         str(tmp_path),
         "mypy.stubtest",
         "kist",
+        "--mypy-config-file",
+        str(config),
         "--allowlist",
         os.path.join(HERE, "stubtest.txt"),
         "--ignore-unused-allowlist",
