@@ -1,15 +1,15 @@
 /*
  * memtext.h - text in an open file of a memory file system.
  *
- *     kist_memtext *text;
+ *     kist_memtext *t;
  *     kist_slice line;
  *
- *     kist_memtext_new(file, &text);
- *     while (kist_memtext_readline(text, KIST_MEMTEXT_ALL, &line) == KIST_OK &&
+ *     kist_memtext_new(file, &t);
+ *     while (kist_memtext_readline(t, KIST_MEMTEXT_ALL, &line) == KIST_OK &&
  *            line.size > 0) {
  *         use(line);
  *     }
- *     kist_memtext_free(text);
+ *     kist_memtext_free(t);
  *
  * Text is UTF-8 in its shortest form, without surrogates; letters are its code
  * points.  Nothing is read ahead: the position of the file is always behind

@@ -23,10 +23,12 @@ from memfssteps import Step
 
 @dataclass
 class Difference:
-    """A row: `avoid` (before), `mend` and `judge` (after) may be None.
+    """A row; what the comparison does is None where it does nothing.
 
     avoid(model, step)  the step is left out for both: the peer would hang,
                         or not be comparable afterwards
+    last(model, step)   the step is compared, and is the last one: the peer
+                        is not comparable afterwards
     mend(model, peer, step, outcome)  both have refused; takes away what the
                         peer has left behind
     judge(step, outcome)  what is compared of an outcome
@@ -36,6 +38,7 @@ class Difference:
     mark: str
     what: str
     avoid: Callable[[Any, Step], bool] | None = None
+    last: Callable[[Any, Step], bool] | None = None
     mend: Callable[[Any, Any, Step, Any], None] | None = None
     judge: Callable[[Step, Any], Any] | None = None
     show: Callable[[Any], Any] | None = None
@@ -67,8 +70,10 @@ READERS = (
 
 def waits_for_a_writer(model: Any, step: Step) -> bool:
     if step[0] == "next":
-        nodes = [node for _, node in model.fs.all_nodes()]
-        return any(getattr(node, "writer", False) for node in nodes)
+        iteration = model.iterations[step[1]]
+        if getattr(iteration, "__name__", "walk") == "walk":
+            return False
+        return any(file.writer for file in files_at(model, "/"))
     return step[0] in READERS and any(
         file.writer for file in files_at(model, step[1])
     )
@@ -518,7 +523,7 @@ DIFFERENCES = [
         "row 4, 7",
         "the peer loses quota when a promotion fits and its write does not; "
         "the refusal itself, with its numbers, is the same",
-        avoid=promotes_but_does_not_fit,
+        last=promotes_but_does_not_fit,
         show=show_promotion,
         theirs=(601, 200, 800),
         ours=(601, 200, 410),

@@ -362,7 +362,8 @@ def resolve(model: World, step: Step) -> Step:
 def path(rng: random.Random, likely: str = "") -> Any:
     """A path of the few that there are, at times written oddly."""
     if likely and rng.randrange(8) < 6:
-        return Likely(likely, rng.randrange(24), rng.choice(NAMES))
+        name = rng.choice((*NAMES, "a/b"))
+        return Likely(likely, rng.randrange(24), name)
     parts = [rng.choice(NAMES) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
     style = rng.randrange(24)
     if style == 0:
@@ -536,7 +537,8 @@ STEPS: dict[str, Callable[[random.Random], Step]] = {
 OFTEN = {
     "open": 18, "write": 16, "seek": 6, "truncate": 4, "mkdir": 5,
     "close": 3, "read": 3, "rename": 3, "move": 3, "copy": 4,
-    "copy_tree": 4, "import": 5, "next": 3, "export": 2, "remove": 2,
+    "copy_tree": 4, "import": 6, "next": 9, "begin_walk": 2,
+    "begin_export": 3, "export": 2, "remove": 2, "rmtree": 2,
 }  # fmt: skip
 
 _DRAW = [name for name in STEPS for _ in range(OFTEN.get(name, 1))]

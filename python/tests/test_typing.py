@@ -70,7 +70,9 @@ def test_mypy_is_asked(tmp_path):
 def test_stubtest(tmp_path):
     """P4: the stubs and the module as it is built agree."""
     config = tmp_path / "mypy.ini"
-    config.write_text("[mypy-fsspec.*]\nignore_missing_imports = True\n")
+    config.write_text(
+        "[mypy]\n[mypy-fsspec.*]\nignore_missing_imports = True\n"
+    )
     code, said = run(
         str(tmp_path),
         "mypy.stubtest",

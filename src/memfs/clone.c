@@ -107,45 +107,54 @@ swap_trees(kist_memfs *fs, kist_memfs *with)
     swap_counters(&fs->files, &with->files);
     swap_counters(&fs->dirs, &with->dirs);
     swap_counters(&fs->chunks, &with->chunks);
-    swap_counters(&fs->quota.used, &with->quota.used);
+}
+
+/* What `other` holds comes, what fs holds goes, in one step: an import may
+ * have some of the quota already.  The lock of fs is held. */
+static kist_status
+exchange(kist_memfs *fs, kist_memfs *other)
+{
+    const uint64_t nodes =
+        ki_fs_count(&other->files) + ki_fs_count(&other->dirs);
+    const ki_node *open = ki_tree_find_open(&fs->root->node);
+    ki_quota_step step = {0};
+    kist_status status;
+
+    if (open != NULL) {
+        return ki_tree_fail_open(open);
+    }
+    if (nodes > fs->options.nodes_max) {
+        return KI_FAIL_LIMIT(KIST_ERR_NODES, nodes - 1, fs->options.nodes_max,
+                             "restore");
+    }
+    step.more = count_usage(other);
+    step.less = count_usage(fs);
+    status = ki_quota_begin(&fs->quota, &step);
+    if (status == KIST_OK) {
+        swap_trees(fs, other);
+        ki_quota_done(&fs->quota, &step);
+        atomic_store(&other->quota.used, step.less);
+    }
+    return status;
 }
 
 kist_status
 kist_memfs_restore(kist_memfs *fs, kist_memfs *from)
 {
-    const ki_node *open;
     ki_garbage garbage = {0};
     ki_node *chain = NULL;
     kist_memfs *other;
-    uint64_t nodes;
     kist_status status = kist_memfs_clone(from, &other);
 
     if (status != KIST_OK) {
         return status;
     }
-    // It is to count as fs does, and later what fs holds now.
-    other->options = fs->options;
-    atomic_store(&other->quota.used, count_usage(other));
-    nodes = ki_fs_count(&other->files) + ki_fs_count(&other->dirs);
+    other->options = fs->options; // it is to count as fs does
     ki_brlock_write(&fs->lock);
-    open = ki_tree_find_open(&fs->root->node);
-    if (open != NULL) {
-        status = ki_tree_fail_open(open);
-    }
-    else if (ki_quota_used(&other->quota) > fs->quota.limit) {
-        status = KI_FAIL_LIMIT(KIST_ERR_QUOTA, ki_quota_used(&other->quota),
-                               fs->quota.limit, "restore");
-    }
-    else if (nodes > fs->options.nodes_max) {
-        status = KI_FAIL_LIMIT(KIST_ERR_NODES, nodes - 1,
-                               fs->options.nodes_max, "restore");
-    }
-    else {
-        // Walks and streams of fs must find that the old nodes have left.
-        swap_trees(fs, other);
-        while (other->root->first != NULL) {
-            chain = ki_tree_take_out(other, other->root->first, chain);
-        }
+    status = exchange(fs, other);
+    // Walks and streams of fs must find that the old nodes have left.
+    while (status == KIST_OK && other->root->first != NULL) {
+        chain = ki_tree_take_out(other, other->root->first, chain);
     }
     ki_brlock_unwrite(&fs->lock);
     ki_tree_bury(chain, &garbage);

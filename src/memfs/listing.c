@@ -25,35 +25,77 @@ ki_listing_fini(ki_listing *listing)
     *listing = (ki_listing){0};
 }
 
-kist_status
-ki_listing_take(ki_listing *listing, size_t dirs, kist_memfs_names **names)
+/* Room for that many names of that many bytes; the bytes begin at *text. */
+static kist_status
+new_names(size_t count, size_t bytes, kist_memfs_names **names, char **text)
 {
-    const size_t head =
-        sizeof(**names) + listing->count * sizeof(*(*names)->names);
-    kist_memfs_names *fresh = ki_realloc(NULL, head + listing->text.size);
-    size_t start = 0;
-    char *text;
+    const size_t head = sizeof(**names) + count * sizeof(*(*names)->names);
+    kist_memfs_names *fresh = ki_realloc(NULL, head + bytes);
 
     *names = fresh;
     if (fresh == NULL) {
-        ki_listing_fini(listing);
         return KI_FAIL(KIST_ERR_NOMEM, NULL, KI_NO_OFFSET, "names");
     }
-    text = (char *)fresh + head;
-    fresh->count = listing->count;
-    fresh->dirs = dirs;
+    *fresh = (kist_memfs_names){.count = count};
     fresh->names = (kist_slice *)(fresh + 1);
-    if (listing->text.size > 0) {
+    *text = (char *)fresh + head;
+    return KIST_OK;
+}
+
+kist_status
+ki_listing_take(ki_listing *listing, size_t dirs, kist_memfs_names **names)
+{
+    size_t start = 0;
+    char *text;
+    const kist_status status =
+        new_names(listing->count, listing->text.size, names, &text);
+
+    if (status == KIST_OK && listing->text.size > 0) {
         memcpy(text, listing->text.data, listing->text.size);
+        (*names)->dirs = dirs;
     }
-    for (size_t index = 0; index < listing->count; index++) {
+    for (size_t index = 0; status == KIST_OK && index < listing->count;
+         index++) {
         size_t end;
 
         memcpy(&end, listing->ends.data + index * sizeof(end), sizeof(end));
-        fresh->names[index] = kist_bytes(text + start, end - start);
+        (*names)->names[index] = kist_bytes(text + start, end - start);
         start = end;
     }
     ki_listing_fini(listing);
+    return status;
+}
+
+kist_status
+ki_list_children(const ki_dir *dir, bool dirs_first, kist_memfs_names **names)
+{
+    size_t count = 0;
+    size_t dirs = 0;
+    size_t bytes = 0;
+    kist_slice *to_dir;
+    kist_slice *to;
+    char *text;
+    kist_status status;
+
+    for (const ki_node *node = dir->first; node != NULL; node = node->next) {
+        count++;
+        dirs += dirs_first && node->is_dir;
+        bytes += node->name_size;
+    }
+    status = new_names(count, bytes, names, &text);
+    if (status != KIST_OK) {
+        return status;
+    }
+    (*names)->dirs = dirs;
+    to_dir = (*names)->names;
+    to = to_dir + dirs;
+    for (const ki_node *node = dir->first; node != NULL; node = node->next) {
+        kist_slice **next = dirs_first && node->is_dir ? &to_dir : &to;
+
+        memcpy(text, node->name, node->name_size);
+        *(*next)++ = kist_bytes(text, node->name_size);
+        text += node->name_size;
+    }
     return KIST_OK;
 }
 
@@ -82,7 +124,6 @@ find_dir(kist_memfs *fs, const ki_path *path, const ki_dir **dir)
 kist_status
 kist_memfs_list(kist_memfs *fs, kist_slice path, kist_memfs_names **names)
 {
-    ki_listing listing = {0};
     ki_path straight;
     const ki_dir *dir = NULL;
     kist_status status = ki_path_init(&straight, path);
@@ -94,17 +135,10 @@ kist_memfs_list(kist_memfs *fs, kist_slice path, kist_memfs_names **names)
     ki_brlock_read(&fs->lock);
     status = find_dir(fs, &straight, &dir);
     if (status == KIST_OK) {
-        for (const ki_node *node = dir->first;
-             node != NULL && status == KIST_OK; node = node->next) {
-            status = ki_listing_add(&listing, ki_node_name(node));
-        }
+        status = ki_list_children(dir, false, names);
     }
     ki_brlock_unread(&fs->lock);
     ki_path_fini(&straight);
-    if (status == KIST_OK) {
-        return ki_listing_take(&listing, 0, names);
-    }
-    ki_listing_fini(&listing);
     return status;
 }
 

@@ -10,7 +10,7 @@
 #ifndef KI_MEMFS_LISTING_H
 #define KI_MEMFS_LISTING_H
 
-#include "kist/memfs.h"
+#include "memfs/node.h"
 
 typedef struct ki_listing {
     kist_buf text;
@@ -28,5 +28,10 @@ KIST_NODISCARD kist_status ki_listing_take(ki_listing *listing, size_t dirs,
                                            kist_memfs_names **names);
 
 void ki_listing_fini(ki_listing *listing);
+
+/* The names of a directory's children in their order, or directories first
+ * and counted (names->dirs).  The tree's lock is held.  NOMEM. */
+KIST_NODISCARD kist_status ki_list_children(const ki_dir *dir, bool dirs_first,
+                                            kist_memfs_names **names);
 
 #endif /* KI_MEMFS_LISTING_H */

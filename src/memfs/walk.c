@@ -109,21 +109,6 @@ kist_memfs_walk_open(kist_memfs *fs, kist_slice path, kist_memfs_walk **walk)
     return KIST_OK;
 }
 
-/* Lists the children that are directories, or those that are not. */
-static kist_status
-list_kind(const ki_dir *dir, bool dirs, ki_listing *listing)
-{
-    kist_status status = KIST_OK;
-
-    for (const ki_node *node = dir->first; node != NULL && status == KIST_OK;
-         node = node->next) {
-        if ((node->is_dir != 0) == dirs) {
-            status = ki_listing_add(listing, ki_node_name(node));
-        }
-    }
-    return status;
-}
-
 /* Puts the child directories on the stack, the first on top. */
 static kist_status
 push_children(kist_memfs_walk *walk, const pending *at)
@@ -168,18 +153,10 @@ pop_until(kist_memfs_walk *walk, const pending *rest)
 static kist_status
 visit(kist_memfs_walk *walk, const pending *at)
 {
-    ki_listing listing = {0};
-    kist_status status = list_kind(at->dir, true, &listing);
-    const size_t dirs = listing.count;
+    const kist_status status = ki_list_children(at->dir, true, &walk->names);
 
-    if (status == KIST_OK) {
-        status = list_kind(at->dir, false, &listing);
-    }
-    if (status == KIST_OK) {
-        status = ki_listing_take(&listing, dirs, &walk->names);
-    }
-    ki_listing_fini(&listing);
-    return status == KIST_OK ? push_children(walk, at) : status;
+    return status == KIST_OK && walk->names->dirs > 0 ? push_children(walk, at)
+                                                      : status;
 }
 
 kist_status

@@ -452,6 +452,38 @@ test_threads_wait(void **state)
 }
 
 /*
+ * Goal    who gives up lets those behind him go on at once.
+ * Method  a writer waits in vain behind a reader, a reader behind that writer;
+ *         the first reader stays.
+ */
+static void
+test_giving_up(void **state)
+{
+    kist_memfs *fs = kt_fs_new(QUOTA);
+    _Atomic int order = 0;
+    kist_memfile *file;
+    waiting w;
+    opener o[2];
+
+    (void)state;
+    kt_fs_put(fs, "/f", "text");
+    file = kt_fs_open(fs, "/f", KIST_MODE_RB);
+    start(&o[0], fs, KIST_MODE_WB, 150, &order);
+    start(&o[1], fs, KIST_MODE_RB, LONG_MS, &order);
+    queue(&w, fs, KIST_MODE_RB);
+    assert_int_equal(order, 0);
+    assert_int_equal(pthread_join(o[0].thread, NULL), 0);
+    assert_int_equal(o[0].status, KIST_ERR_LOCKED);
+    assert_int_equal(pthread_join(o[1].thread, NULL), 0);
+    assert_int_equal(o[1].status, KIST_OK);
+    take(&w);
+    kist_memfile_free(w.file);
+    kist_memfile_free(file);
+    kt_fs_check(fs, "/f", "text");
+    kist_memfs_free(fs);
+}
+
+/*
  * Goal    who waits for a file holds nothing else: all other calls go on, on
  *         that file too, as far as they do not wait.
  * Method  a writer waits behind a reader; every kind of call, timed.
@@ -591,6 +623,7 @@ main(void)
         cmocka_unit_test(test_tickets),
         cmocka_unit_test(test_tickets_alone),
         cmocka_unit_test(test_threads_wait),
+        cmocka_unit_test(test_giving_up),
         cmocka_unit_test(test_others_go_on),
         cmocka_unit_test(test_readers_wait),
     };
