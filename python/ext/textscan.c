@@ -214,6 +214,10 @@ search_limited(const kpy_memtext *text, line_search *search, const char *data,
             search->found--; // it is met again
             return false;
         }
+        if (search->found == search->limit && lacks(text, data, i + 1) == 0) {
+            search->end = i + 1; // what follows may be no letter at all
+            return true;
+        }
     }
     search->at = size;
     return false;

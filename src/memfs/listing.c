@@ -46,7 +46,7 @@ kist_status
 ki_listing_take(ki_listing *listing, size_t dirs, kist_memfs_names **names)
 {
     size_t start = 0;
-    char *text;
+    char *text = NULL;
     const kist_status status =
         new_names(listing->count, listing->text.size, names, &text);
 
@@ -74,7 +74,7 @@ ki_list_children(const ki_dir *dir, bool dirs_first, kist_memfs_names **names)
     size_t bytes = 0;
     kist_slice *to_dir;
     kist_slice *to;
-    char *text;
+    char *text = NULL;
     kist_status status;
 
     for (const ki_node *node = dir->first; node != NULL; node = node->next) {
