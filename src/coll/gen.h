@@ -72,6 +72,8 @@ typedef struct ki_gen {
     uint64_t followed; /* private index: the last record applied by itself */
     uint64_t followed_word;    /* and its first word, by which it is known */
     pthread_mutex_t following; /* private index: one thread catches up */
+    uint64_t warm_begin;       /* writer: tail when it first wrote; 0: never */
+    uint64_t warm_end;         /* writer: pages below it may be stored into */
     _Atomic uint32_t pins;     /* scans whose position it is, and a batch */
     ki_shelf shelf;
     struct ki_gen *next_retired;

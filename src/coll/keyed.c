@@ -142,6 +142,25 @@ ki_account(ki_tx *tx, uint64_t header, uint64_t bytes, bool resized)
                 ki_writes_next(ki_tx_load(tx, header + KI_C_WRITES), resized));
 }
 
+/*
+ * Slots that were in use when the batch began still are: behind the last one
+ * stands nothing.
+ */
+static void
+warm_slots(const ki_idx *idx, uint64_t header, const ki_vacancy *vacancy)
+{
+    const uint64_t from = vacancy->slot_at;
+    uint64_t before;
+    uint64_t behind;
+
+    if (vacancy->slot >= ki_word_load(idx, header + KI_C_SLOTS)) {
+        ki_slots_row(vacancy->slot, &before, &behind);
+        ki_idx_warm(idx, from,
+                    from + (behind * 8 + 8 < KI_IDX_WARM ? behind * 8 + 8
+                                                         : KI_IDX_WARM));
+    }
+}
+
 kist_status
 ki_keyed_room(const ki_gen *gen, ki_tx *tx, uint64_t header, uint64_t hash,
               uint64_t offset, ki_vacancy *vacancy)
@@ -153,6 +172,9 @@ ki_keyed_room(const ki_gen *gen, ki_tx *tx, uint64_t header, uint64_t hash,
                            &vacancy->slot_at);
     if (status != KIST_OK) {
         return status;
+    }
+    if (KI_UNLIKELY(vacancy->slot_at % KI_IDX_WARM == 0)) {
+        warm_slots(tx->idx, header, vacancy);
     }
     return ki_hash_room(tx, header + KI_C_HASH, hash, offset, ki_keyed_rehash,
                         (void *)(uintptr_t)gen, &vacancy->entry_at,

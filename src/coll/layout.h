@@ -60,6 +60,16 @@ ki_about(uint32_t id, uint32_t kind, uint32_t type)
     return (uint64_t)id << 32 | kind << 8 | type;
 }
 
+/*
+ * The number in ABOUT where it stands in the 8 bytes of a record that begin
+ * with the size of the key (log/record.h).
+ */
+static inline uint64_t
+ki_about_coll(uint64_t about)
+{
+    return about >> 32 << 16;
+}
+
 /* WRITES after one more record, which changed the size or did not. */
 static inline uint64_t
 ki_writes_next(uint64_t writes, bool resized)

@@ -3,10 +3,9 @@
  *
  * A get waits for memory twice, for the bucket and for the record.  The fewer
  * instructions there are, the sooner the processor reaches the next get's
- * waits while this one's last.  The common case (the key's home bucket has
- * exactly one fitting word, and its record is the key's; or no fitting word
- * and an empty one) is written out, and everything else, damage included, is
- * left to ki_keyed_find_slowly().
+ * waits while this one's last.  The common case (the first word of the key's
+ * window that fits has its record; or none fits) is written out, and
+ * everything else, damage included, is left to ki_keyed_find_slowly().
  *
  * The way is compiled twice: as everything else is, and in wayswide.c for the
  * processors of the last ten years (KI_LOOKUP_WIDE), with the checksum in it.
@@ -80,6 +79,10 @@ ki_record_sum_near(uint32_t seed, const uint8_t *record, uint64_t span)
 KI_ALWAYS_INLINE bool
 ki_bytes_are(const uint8_t *a, const uint8_t *b, size_t left)
 {
+    if (KI_LIKELY(ki_hash_is_medium(left))) {
+        return ki_load_le64(a) == ki_load_le64(b) &&
+               ki_load_le64(a + left - 8) == ki_load_le64(b + left - 8);
+    }
     for (; left >= 8; left -= 8, a += 8, b += 8) {
         if (ki_load_le64(a) != ki_load_le64(b)) {
             return false;
@@ -97,47 +100,72 @@ ki_bytes_are(const uint8_t *a, const uint8_t *b, size_t left)
 }
 
 /*
+ * Asks for the lines of a record that will be summed: nearly all are short.
+ */
+KI_ALWAYS_INLINE void
+ki_record_ask(const uint8_t *bytes)
+{
+    __builtin_prefetch(bytes + 64);
+    __builtin_prefetch(bytes + 128);
+}
+
+/*
+ * Can a record of a key of `ksize` bytes stand at `offset`?  *end is where the
+ * log ends, in the map too.
+ */
+KI_ALWAYS_INLINE bool
+ki_record_fits(const ki_gen *gen, const uint8_t *base, uint64_t offset,
+               uint64_t ksize, uint64_t *end)
+{
+    *end = ki_word_at(base, KI_W_LOG_SIZE);
+    return *end <= gen->log.limit && offset >= KI_LOG_BEGIN &&
+           offset + ksize + (KI_RECORD_HEAD + 8) <= *end;
+}
+
+/*
  * Is the record that found->word points to the key's?  False also where that
  * cannot be said so shortly.
  */
 KI_ALWAYS_INLINE bool
-ki_keyed_is_it(const ki_gen *gen, uint32_t id, const ki_key *key, bool checked,
-               ki_found *found)
+ki_keyed_is_it(const ki_gen *gen, const uint8_t *base, uint64_t about,
+               const ki_key *key, bool checked, ki_found *found)
 {
-    const uint64_t end = ki_word_at(gen->idx.base, KI_W_LOG_SIZE);
     const uint64_t offset = ki_hash_offset(found->word);
     const uint8_t *const bytes = gen->log.base + offset;
-    const uint64_t expected = (uint64_t)key->size | (uint64_t)id << 16;
-    uint64_t head;
+    uint64_t end;
     uint64_t span;
     uint32_t size;
 
-    if (KI_UNLIKELY(offset + KI_RECORD_HEAD + 4 > end ||
-                    end > gen->log.limit || key->size >= KI_KSIZE_LONG)) {
+    if (KI_UNLIKELY(key->size >= KI_KSIZE_LONG ||
+                    !ki_record_fits(gen, base, offset, key->size, &end))) {
         return false;
     }
-    __builtin_prefetch(bytes + 64);
-    __builtin_prefetch(bytes + 128);
+    if (checked) {
+        ki_record_ask(bytes);
+    }
+    // Size of the key and number of the collection stand side by side.  The
+    // log ends at a multiple of 8, so there is room for the padding, too.
     size = ki_load_le32(bytes + 4);
-    head = ki_load_le64(bytes + 8);
-    span = ((uint64_t)size + (KI_RECORD_ALIGN - 1)) &
-           ~(uint64_t)(KI_RECORD_ALIGN - 1);
     if (KI_UNLIKELY(
-            (head >> 16 & 0xffffffffff) != expected ||
-            size < KI_RECORD_HEAD + key->size || offset + span > end ||
+            (ki_load_le64(bytes + 10) ^ (ki_about_coll(about) | key->size))
+                    << 24 !=
+                0 ||
+            offset + size > end || size < KI_RECORD_HEAD + key->size ||
             !ki_bytes_are(bytes + KI_RECORD_HEAD, key->data, key->size))) {
         return false;
     }
+    span = ((uint64_t)size + (KI_RECORD_ALIGN - 1)) &
+           ~(uint64_t)(KI_RECORD_ALIGN - 1);
     if (checked &&
         KI_UNLIKELY(ki_record_sum(ki_record_seed(gen->log.salt, offset), bytes,
                                   span) != ki_load_le32(bytes))) {
         return false;
     }
     found->offset = offset;
-    found->record.op = (uint8_t)(head & 0x7f);
-    found->record.tag = (uint8_t)(head >> 8);
+    found->record.op = bytes[8] & 0x7f;
+    found->record.tag = bytes[9];
     found->record.slot = ki_load_le64(bytes + 12) >> 24;
-    found->record.coll = id;
+    found->record.coll = (uint32_t)(about >> 32);
     found->record.span = (uint32_t)span;
     found->record.ksize = (uint32_t)key->size;
     found->record.key = bytes + KI_RECORD_HEAD;
@@ -156,13 +184,13 @@ ki_keyed_find(const ki_gen *gen, const ki_tx *own, uint64_t header,
 
     if (KI_LIKELY(own == NULL)) {
         const uint64_t root = ki_word_load(idx, header + KI_C_HASH);
-        const uint32_t id =
-            (uint32_t)(ki_word_load(idx, header + KI_C_ABOUT) >> 32);
-        const ki_home home = ki_hash_at_home(idx, root, key->hash,
+        const uint64_t about = ki_word_load(idx, header + KI_C_ABOUT);
+        const ki_home home = ki_hash_at_home(idx, idx->base, root, key->hash,
                                              &found->word, &found->address);
 
-        if (KI_LIKELY(home == KI_HOME_ONE)) {
-            if (KI_LIKELY(ki_keyed_is_it(gen, id, key, checked, found) &&
+        if (KI_LIKELY(home == KI_HOME_SOME)) {
+            if (KI_LIKELY(ki_keyed_is_it(gen, idx->base, about, key, checked,
+                                         found) &&
                           ki_view_held(idx, version))) {
                 return KIST_OK;
             }
@@ -184,17 +212,16 @@ ki_keyed_find(const ki_gen *gen, const ki_tx *own, uint64_t header,
  */
 KIST_NODISCARD KI_ALWAYS_INLINE kist_status
 ki_lookup_inside(const ki_gen *gen, const ki_coll *c, kist_slice slice,
-                 kist_value *value)
+                 bool medium, kist_value *value)
 {
     const uint8_t *const base = gen->idx.base;
     const uint64_t header =
         atomic_load_explicit(&c->header, memory_order_acquire);
     const uint64_t serial =
         atomic_load_explicit(&c->serial, memory_order_acquire);
-    const ki_key key = {slice.data, slice.size,
-                        ki_hash(slice.data, slice.size, gen->log.seed)};
+    ki_key key = {slice.data, slice.size, 0};
     uint64_t version;
-    uint64_t id;
+    uint64_t about;
     ki_home home;
     ki_found found;
 
@@ -203,12 +230,19 @@ ki_lookup_inside(const ki_gen *gen, const ki_coll *c, kist_slice slice,
                     ki_word_at(base, header + KI_C_SERIAL) != serial)) {
         return KI_UNSURE;
     }
+    key.hash = medium
+                   ? ki_hash_medium(ki_load_le64(slice.data),
+                                    ki_load_le64((const uint8_t *)slice.data +
+                                                 slice.size - 8),
+                                    slice.size, gen->log.seed)
+                   : ki_hash(slice.data, slice.size, gen->log.seed);
     version = ki_word_at(base, KI_W_VERSION);
-    id = ki_word_at(base, header + KI_C_ABOUT) >> 32;
-    home = ki_hash_at_home(&gen->idx, ki_word_at(base, header + KI_C_HASH),
-                           key.hash, &found.word, &found.address);
-    if (KI_LIKELY(home == KI_HOME_ONE)) {
-        if (KI_UNLIKELY(!ki_keyed_is_it(gen, (uint32_t)id, &key, value != NULL,
+    about = ki_word_at(base, header + KI_C_ABOUT);
+    home =
+        ki_hash_at_home(&gen->idx, base, ki_word_at(base, header + KI_C_HASH),
+                        key.hash, &found.word, &found.address);
+    if (KI_LIKELY(home == KI_HOME_SOME)) {
+        if (KI_UNLIKELY(!ki_keyed_is_it(gen, base, about, &key, value != NULL,
                                         &found))) {
             return KI_UNSURE;
         }
@@ -232,32 +266,28 @@ ki_lookup_inside(const ki_gen *gen, const ki_coll *c, kist_slice slice,
  * collection and its checksum are what is asked.
  */
 KI_ALWAYS_INLINE bool
-ki_item_value(const ki_gen *gen, uint64_t id, uint64_t offset,
-              kist_value *value)
+ki_item_value(const ki_gen *gen, const uint8_t *base, uint64_t about,
+              uint64_t offset, kist_value *value)
 {
-    const uint64_t end = ki_word_at(gen->idx.base, KI_W_LOG_SIZE);
     const uint8_t *const bytes = gen->log.base + offset;
-    uint64_t head;
+    uint64_t end;
     uint64_t span;
     uint32_t size;
 
-    if (KI_UNLIKELY((offset & (KI_RECORD_ALIGN - 1)) != 0 || offset >= end ||
-                    end - offset < KI_RECORD_HEAD + 4 ||
-                    end > gen->log.limit)) {
+    if (KI_UNLIKELY((offset & (KI_RECORD_ALIGN - 1)) != 0 ||
+                    !ki_record_fits(gen, base, offset, 0, &end))) {
         return false;
     }
-    __builtin_prefetch(bytes + 64);
-    __builtin_prefetch(bytes + 128);
+    ki_record_ask(bytes);
     size = ki_load_le32(bytes + 4);
-    head = ki_load_le64(bytes + 8);
     span = ((uint64_t)size + (KI_RECORD_ALIGN - 1)) &
            ~(uint64_t)(KI_RECORD_ALIGN - 1);
     return KI_LIKELY(
-        (head >> 16 & 0xffffffffff) == id << 16 && size >= KI_RECORD_HEAD &&
-        offset + span <= end &&
+        (ki_load_le64(bytes + 10) ^ ki_about_coll(about)) << 24 == 0 &&
+        size >= KI_RECORD_HEAD && offset + size <= end &&
         ki_record_sum(ki_record_seed(gen->log.salt, offset), bytes, span) ==
             ki_load_le32(bytes) &&
-        ki_value_payload_load((uint8_t)(head >> 8), bytes + KI_RECORD_HEAD,
+        ki_value_payload_load(bytes[9], bytes + KI_RECORD_HEAD,
                               size - KI_RECORD_HEAD, value) == KIST_OK);
 }
 
@@ -299,9 +329,9 @@ ki_item_inside(const ki_gen *gen, const ki_coll *c, uint64_t index,
     if (ki_klass_inline(c->type)) {
         *value = ki_klass_from_word(c->type, word);
     }
-    else if (KI_UNLIKELY(!ki_item_value(
-                 gen, ki_word_at(base, header + KI_C_ABOUT) >> 32, word,
-                 value))) {
+    else if (KI_UNLIKELY(!ki_item_value(gen, base,
+                                        ki_word_at(base, header + KI_C_ABOUT),
+                                        word, value))) {
         return KI_UNSURE;
     }
     // Flat words mean nothing once there is a tree, nor does an old tree.
@@ -312,14 +342,17 @@ ki_item_inside(const ki_gen *gen, const ki_coll *c, uint64_t index,
                : KI_UNSURE;
 }
 
-/* Enters as ki_enter() does, where nothing is out of the ordinary. */
+/*
+ * Enters as ki_enter() does, where nothing is out of the ordinary: `slot` is
+ * this thread's.
+ */
 KI_ALWAYS_INLINE bool
-ki_enter_shortly(const kist *k, const ki_gen *gen)
+ki_enter_shortly(const kist *k, const ki_gen *gen, ki_inflight *slot)
 {
-    if (KI_UNLIKELY(gen == NULL || ki_inflight_self == NULL)) {
+    if (KI_UNLIKELY(gen == NULL || slot == NULL)) {
         return false;
     }
-    ki_inflight_enter(gen);
+    ki_inflight_enter_by(slot, gen);
     if (KI_LIKELY(atomic_load_explicit(&k->gen, memory_order_acquire) == gen &&
                   k->forks == atomic_load_explicit(&ki_inflight_forks,
                                                    memory_order_relaxed) &&
@@ -327,39 +360,50 @@ ki_enter_shortly(const kist *k, const ki_gen *gen)
                   ki_word_at(gen->idx.base, KI_W_STALE) == 0)) {
         return true;
     }
-    ki_inflight_leave();
+    ki_inflight_leave_by(slot);
     return false;
 }
 
-/* kist_dict_get() and, with a NULL `value`, kist_dict_contains(). */
+/*
+ * kist_dict_get() and, with a NULL `value`, kist_dict_contains().  `medium`
+ * says what is known of the key's size.
+ */
 KIST_NODISCARD KI_ALWAYS_INLINE kist_status
-ki_lookup(ki_coll *c, kist_slice key, kist_value *value)
+ki_lookup(ki_coll *c, kist_slice key, bool medium, kist_value *value)
 {
-    const ki_gen *gen = atomic_load_explicit(&c->k->gen, memory_order_acquire);
-    kist_status status = KI_UNSURE;
+    const kist *k = c->k;
+    const ki_gen *gen = atomic_load_explicit(&k->gen, memory_order_acquire);
+    ki_inflight *slot = ki_inflight_self;
 
-    if (KI_LIKELY(ki_enter_shortly(c->k, gen))) {
-        status = ki_lookup_inside(gen, c, key, value);
-        ki_inflight_leave();
+    if (KI_LIKELY(ki_enter_shortly(k, gen, slot))) {
+        const kist_status status =
+            ki_lookup_inside(gen, c, key, medium, value);
+
+        ki_inflight_leave_by(slot);
+        if (KI_LIKELY(status != KI_UNSURE)) {
+            return status;
+        }
     }
-    return KI_LIKELY(status != KI_UNSURE) ? status
-                                          : ki_keyed_get_slowly(c, key, value);
+    return ki_keyed_get_slowly(c, key, value);
 }
 
 /* kist_list_get(). */
 KIST_NODISCARD KI_ALWAYS_INLINE kist_status
 ki_item(ki_coll *c, uint64_t index, kist_value *value)
 {
-    const ki_gen *gen = atomic_load_explicit(&c->k->gen, memory_order_acquire);
-    kist_status status = KI_UNSURE;
+    const kist *k = c->k;
+    const ki_gen *gen = atomic_load_explicit(&k->gen, memory_order_acquire);
+    ki_inflight *slot = ki_inflight_self;
 
-    if (KI_LIKELY(ki_enter_shortly(c->k, gen))) {
-        status = ki_item_inside(gen, c, index, value);
-        ki_inflight_leave();
+    if (KI_LIKELY(ki_enter_shortly(k, gen, slot))) {
+        const kist_status status = ki_item_inside(gen, c, index, value);
+
+        ki_inflight_leave_by(slot);
+        if (KI_LIKELY(status != KI_UNSURE)) {
+            return status;
+        }
     }
-    return KI_LIKELY(status != KI_UNSURE)
-               ? status
-               : ki_list_get_slowly(c, index, value);
+    return ki_list_get_slowly(c, index, value);
 }
 
 #endif /* KI_COLL_LOOKUP_H */

@@ -4,16 +4,33 @@
 #include "coll/lookup.h"
 #include "coll/scanstate.h"
 
+/* Keys of the commonest sizes have a function of their own. */
+__attribute__((noinline)) static kist_status
+get_any(ki_coll *c, kist_slice key, kist_value *value)
+{
+    return ki_lookup(c, key, false, value);
+}
+
 static kist_status
 get(ki_coll *c, kist_slice key, kist_value *value)
 {
-    return ki_lookup(c, key, value);
+    return KI_LIKELY(ki_hash_is_medium(key.size))
+               ? ki_lookup(c, key, true, value)
+               : get_any(c, key, value);
+}
+
+__attribute__((noinline)) static kist_status
+contains_any(ki_coll *c, kist_slice key)
+{
+    return ki_lookup(c, key, false, NULL);
 }
 
 static kist_status
 contains(ki_coll *c, kist_slice key)
 {
-    return ki_lookup(c, key, NULL);
+    return KI_LIKELY(ki_hash_is_medium(key.size))
+               ? ki_lookup(c, key, true, NULL)
+               : contains_any(c, key);
 }
 
 static kist_status

@@ -15,6 +15,8 @@
 
 #define MARK_EVERY   (UINT64_C(64) << 10)
 #define STACK_RECORD 4096u
+#define WARM_MIN     (UINT64_C(64) << 10)
+#define WARM_MAX     (UINT64_C(512) << 10)
 
 /* --- the lock ---------------------------------------------------------------
  */
@@ -328,6 +330,40 @@ log_room(ki_writer *w, uint64_t end, bool spare)
     return spare && end <= size ? KIST_OK : status;
 }
 
+/*
+ * The record from the tail to `end` reaches beyond the pages that are ready
+ * for stores: readies as much as this handle has written, up to a limit that
+ * keeps the pause short.  Who writes little leaves it to faults.
+ */
+static void
+warm_log(const ki_writer *w, uint64_t end)
+{
+    ki_gen *gen = w->gen;
+    const uint64_t size = ki_word_load(&gen->idx, KI_W_LOG_SIZE);
+    uint64_t step;
+
+    if (!gen->shared) {
+        // Where maps are not to be trusted, nor are they beside writes.
+        gen->warm_end = UINT64_MAX;
+        return;
+    }
+    if (gen->warm_end == 0) {
+        gen->warm_begin = w->tail;
+        gen->warm_end = end + WARM_MIN;
+        return;
+    }
+    step = w->tail - gen->warm_begin;
+    step = step < WARM_MIN ? WARM_MIN : step > WARM_MAX ? WARM_MAX : step;
+    gen->warm_end = (end + step) & ~(WARM_MIN - 1);
+    gen->warm_end = gen->warm_end < size ? gen->warm_end : size;
+    // What the tail's page has before it must stay.
+    ki_file_warm(gen->log.fd, (w->tail + 4095) & ~UINT64_C(4095),
+                 gen->warm_end);
+    if (gen->warm_end < end) {
+        gen->warm_end = end;
+    }
+}
+
 static void
 encode(uint8_t *to, const ki_record *record, const kist_value *value,
        uint64_t span, uint32_t seed)
@@ -407,6 +443,9 @@ ki_write_record(ki_writer *w, ki_record *record, const kist_value *value,
         }
     }
     else {
+        if (KI_UNLIKELY(w->tail + span > gen->warm_end)) {
+            warm_log(w, w->tail + span);
+        }
         encode(ki_reclog_writable(&gen->log, w->tail), record, value, span,
                seed);
     }

@@ -30,6 +30,47 @@ directory_word(uint64_t segment, uint32_t depth, uint32_t size)
     return segment | (uint64_t)depth << 2 | size;
 }
 
+ki_fit
+ki_hash_behind_home(const uint8_t *base, uint64_t end, uint64_t entry,
+                    uint64_t hash)
+{
+    ki_fit fit = {0, KI_HOME_UNSURE};
+#ifdef KI_HASH_SSE2
+    const uint64_t segment = segment_of(entry);
+    const uint64_t mask = ki_hash_buckets(entry) - 1;
+    unsigned i;
+
+    if ((entry & 3) == 3 || segment < KI_IDX_ARENA || segment > end ||
+        (mask + 1) * 64 > end - segment) {
+        return fit;
+    }
+    for (i = 1; i < KI_HASH_WINDOW; i++) {
+        const uint64_t bucket = segment + ((hash + i) & mask) * 64;
+        const ki_bucket_look look =
+            ki_bucket_eight(base + bucket, hash >> KI_HASH_TAG_SHIFT);
+
+        if (look.zero != 0) {
+            return fit;
+        }
+        if (look.matches != 0) {
+            fit.address = bucket + (uint64_t)__builtin_ctz(look.matches) * 8;
+            fit.home = KI_HOME_SOME;
+            return fit;
+        }
+        if (look.empty != 0) {
+            break;
+        }
+    }
+    fit.home = KI_HOME_NONE;
+#else
+    (void)base;
+    (void)end;
+    (void)entry;
+    (void)hash;
+#endif
+    return fit;
+}
+
 static kist_status
 damaged_index(const ki_tx *tx, uint64_t address)
 {

@@ -326,55 +326,104 @@ ki_probe_next(ki_probe *probe, uint64_t *word, uint64_t *address)
     }
 }
 
-/* What the home bucket says of a hash. */
+/* What the short way says of a hash. */
 typedef enum ki_home {
     KI_HOME_UNSURE, /* begin a probe */
     KI_HOME_NONE,   /* it is not there */
-    KI_HOME_ONE     /* one word fits */
+    KI_HOME_SOME    /* a word fits */
 } ki_home;
 
+/* The first word of a window that fits, where there is one. */
+typedef struct ki_fit {
+    uint64_t address;
+    ki_home home;
+} ki_fit;
+
 /*
- * The common case of a lookup, kept short: the home bucket has one fitting
- * word, which is set in *word, or none and an empty one.
+ * The way of ki_hash_at_home() behind a full home bucket, whose directory word
+ * is `entry`; the index ends at `end`.
+ */
+ki_fit ki_hash_behind_home(const uint8_t *base, uint64_t end, uint64_t entry,
+                           uint64_t hash);
+
+#ifdef KI_HASH_SSE2
+
+/* Which words of the bucket have the tag of `hash`, a bit each. */
+static inline __attribute__((always_inline)) uint32_t
+ki_bucket_fits(const uint8_t *bytes, uint64_t hash)
+{
+#ifdef __AVX2__
+    // Tags stand in the upper halves of the words: eight halves fill one
+    // register, if in another order.
+    const __m256 *words = (const __m256 *)(const void *)bytes;
+    const __m256i halves = _mm256_permute4x64_epi64(
+        _mm256_castps_si256(
+            _mm256_shuffle_ps(words[0], words[1], _MM_SHUFFLE(3, 1, 3, 1))),
+        _MM_SHUFFLE(3, 1, 2, 0));
+    const __m256i tag = _mm256_set1_epi32((int)(hash >> KI_HASH_TAG_SHIFT));
+
+    return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(
+        _mm256_srli_epi32(halves, KI_HASH_TAG_SHIFT - 32), tag)));
+#else
+    return ki_bucket_eight(bytes, hash >> KI_HASH_TAG_SHIFT).matches;
+#endif
+}
+
+#endif
+
+/*
+ * The common case of a lookup, kept short: *word is the first word of the
+ * window that has the tag, and may yet be no entry; or there is none.  `base`
+ * is the index's.
  */
 static inline __attribute__((always_inline)) ki_home
-ki_hash_at_home(const ki_idx *idx, uint64_t root, uint64_t hash,
-                uint64_t *word, uint64_t *address)
+ki_hash_at_home(const ki_idx *idx, const uint8_t *base, uint64_t root,
+                uint64_t hash, uint64_t *word, uint64_t *address)
 {
 #ifdef KI_HASH_SSE2
-    const uint8_t *const base = idx->base;
     const uint32_t depth = (uint32_t)(root & 0xff);
     const uint64_t end = ki_word_at(base, KI_W_SIZE);
     const uint64_t at =
         (root & ~UINT64_C(0xff)) + ((hash >> 1 >> ((63 - depth) & 63)) << 3);
+    ki_bucket_look look;
     uint64_t entry;
     uint64_t bucket;
-    ki_bucket_look look;
+    uint32_t fits;
+    ki_fit fit;
 
     // One bound for both maps: the file never outgrows the address space
-    // unless another process has made it grow, which is the slow way's.
+    // unless another process has made it grow, which is the slow way's.  What
+    // begins below it lies in the map, which ends with a page.
     if (KI_UNLIKELY(depth > KI_HASH_DEPTH_MAX || end > idx->limit ||
-                    at + 8 > end)) {
+                    at >= end)) {
         return KI_HOME_UNSURE;
     }
     entry = ki_word_at(base, at);
-    bucket =
-        (entry & ~UINT64_C(0xff)) + (hash & (ki_hash_buckets(entry) - 1)) * 64;
-    if (KI_UNLIKELY(entry < KI_IDX_ARENA || bucket >= end - 64)) {
+    // Of 8, 64 or 512 buckets; a fourth size would be damage.
+    bucket = (entry & ~UINT64_C(0xff)) +
+             ((hash & ((UINT64_C(1) << (3 + 3 * (entry & 3))) - 1)) << 6);
+    if (KI_UNLIKELY(bucket < KI_IDX_ARENA || bucket >= end)) {
         return KI_HOME_UNSURE;
     }
-    look = ki_bucket_eight(base + bucket, hash >> KI_HASH_TAG_SHIFT);
-    if (look.matches == 0) {
-        return look.empty != 0 && look.zero == 0 ? KI_HOME_NONE
-                                                 : KI_HOME_UNSURE;
+    fits = ki_bucket_fits(base + bucket, hash);
+    if (KI_LIKELY(fits != 0)) {
+        *word = ki_word_at(base + bucket, (uint64_t)__builtin_ctz(fits) * 8);
+        *address = bucket + (uint64_t)__builtin_ctz(fits) * 8;
+        return KI_HOME_SOME;
     }
-    *address = bucket + (uint64_t)__builtin_ctz(look.matches) * 8;
-    *word = ki_word_at(base, *address);
-    return (look.matches & (look.matches - 1)) == 0 && ki_hash_is_entry(*word)
-               ? KI_HOME_ONE
-               : KI_HOME_UNSURE;
+    look = ki_bucket_eight(base + bucket, 0);
+    if (KI_LIKELY((look.empty | look.zero) != 0)) {
+        return look.zero == 0 ? KI_HOME_NONE : KI_HOME_UNSURE;
+    }
+    fit = ki_hash_behind_home(base, end, entry, hash);
+    if (fit.home == KI_HOME_SOME) {
+        *word = ki_word_at(base, fit.address);
+        *address = fit.address;
+    }
+    return fit.home;
 #else
     (void)idx;
+    (void)base;
     (void)root;
     (void)hash;
     (void)word;

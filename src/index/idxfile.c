@@ -296,6 +296,16 @@ ki_idx_grow(ki_idx *idx, uint64_t end)
     return KIST_OK;
 }
 
+void
+ki_idx_warm(const ki_idx *idx, uint64_t from, uint64_t end)
+{
+    const uint64_t size = ki_word_load(idx, KI_W_SIZE);
+
+    if (idx->fd >= 0) {
+        ki_file_warm(idx->fd, from, end < size ? end : size);
+    }
+}
+
 uint64_t
 ki_idx_sum(const ki_idx *idx)
 {

@@ -246,6 +246,15 @@ KIST_NODISCARD kist_status ki_idx_set_alive(ki_idx *idx,
  */
 KIST_NODISCARD kist_status ki_idx_grow(ki_idx *idx, uint64_t end);
 
+/* What ki_idx_warm() is asked for at a time. */
+#define KI_IDX_WARM (UINT64_C(64) << 10)
+
+/*
+ * Makes the pages of addresses from .. end-1 ready for stores, where nothing
+ * of use stands: they may become zeros.  A hint (ki_file_warm).
+ */
+void ki_idx_warm(const ki_idx *idx, uint64_t from, uint64_t end);
+
 /* Bytes of the file that are in use. */
 static inline uint64_t
 ki_idx_used(const ki_idx *idx)

@@ -214,13 +214,20 @@ bump(ki_idx *idx, uint32_t class, uint64_t *address)
     const uint64_t at = class < KI_CLASS_PAGED
                             ? end
                             : (end + KI_IDX_PAGE - 1) & ~(KI_IDX_PAGE - 1);
-    const kist_status status = ki_idx_grow(idx, at + (UINT64_C(1) << class));
+    const uint64_t size = UINT64_C(1) << class;
+    const kist_status status = ki_idx_grow(idx, at + size);
 
     if (status != KIST_OK) {
         return status;
     }
+    // Larger ones are filled from the front on, and are large.
+    if (size < KI_IDX_WARM &&
+        (at - 1) / KI_IDX_WARM != (at + size - 1) / KI_IDX_WARM) {
+        ki_idx_warm(idx, (at + KI_IDX_WARM - 1) & ~(KI_IDX_WARM - 1),
+                    ((at + size - 1) | (KI_IDX_WARM - 1)) + 1);
+    }
     // First, so that dying in between loses the gap and nothing else.
-    ki_word_store(idx, KI_W_BUMP, at + (UINT64_C(1) << class));
+    ki_word_store(idx, KI_W_BUMP, at + size);
     free_gap(idx, end, at);
     *address = at;
     return KIST_OK;

@@ -92,7 +92,7 @@ map_both(ki_reclog *log, uint64_t size, uint64_t reserve)
     if (status == KIST_OK && log->writable) {
         status = ki_mapping_init(&log->write_map, log->fd, log->path,
                                  KI_MAP_WRITE, log->read_map.reserved,
-                                 log->read_map.reserved, false);
+                                 log->read_map.reserved, true);
     }
     if (status != KIST_OK) {
         ki_mapping_fini(&log->read_map);
@@ -286,7 +286,7 @@ ki_reclog_grow(ki_reclog *log, uint64_t size, uint64_t end, uint64_t *size_new)
                        "log address space (map_reserve)");
     }
     step = step < GROW_MIN ? GROW_MIN : step > GROW_MAX ? GROW_MAX : step;
-    target = (end + step + 4095) & ~UINT64_C(4095);
+    target = (end + step + GROW_MIN - 1) & ~(GROW_MIN - 1);
     target = target > log->limit ? log->limit : target;
     status = ki_file_allocate(log->fd, log->path, size, target - size);
     if (status != KIST_OK) {

@@ -130,6 +130,8 @@ ki_file_write_at(int fd, const char *path, uint64_t offset, const void *data,
     return KIST_OK;
 }
 
+static const uint8_t zeros[ZEROS_SIZE];
+
 /*
  * Zeros from the end of the file on: what is there already is not touched, as
  * with fallocate, though holes below the end stay holes.
@@ -137,7 +139,6 @@ ki_file_write_at(int fd, const char *path, uint64_t offset, const void *data,
 static kist_status
 write_zeros(int fd, const char *path, uint64_t offset, uint64_t end)
 {
-    static const uint8_t zeros[ZEROS_SIZE];
     kist_status status;
     uint64_t size;
 
@@ -177,6 +178,21 @@ ki_file_allocate(int fd, const char *path, uint64_t offset, uint64_t size)
         return write_zeros(fd, path, offset, offset + size);
     }
     return KI_FAIL(KIST_ERR_IO, path, offset, "allocate");
+}
+
+void
+ki_file_warm(int fd, uint64_t offset, uint64_t end)
+{
+    while (offset < end) {
+        const uint64_t left = end - offset;
+        const ssize_t got = ki_io->pwrite(
+            fd, zeros, left < ZEROS_SIZE ? left : ZEROS_SIZE, (off_t)offset);
+
+        if (got <= 0) {
+            return;
+        }
+        offset += (uint64_t)got;
+    }
 }
 
 kist_status

@@ -46,6 +46,15 @@ KIST_NODISCARD kist_status ki_file_write_at(int fd, const char *path,
 KIST_NODISCARD kist_status ki_file_allocate(int fd, const char *path,
                                             uint64_t offset, uint64_t size);
 
+/*
+ * Writes zeros over bytes offset .. end-1, which are zeros or nobody's and lie
+ * in the file, so that their pages are in memory before they are stored into
+ * through a map: one call costs less than a fault for each page, and than the
+ * read-ahead of megabytes that a fault may set off.  A hint: if it fails, the
+ * faults come.
+ */
+void ki_file_warm(int fd, uint64_t offset, uint64_t end);
+
 KIST_NODISCARD kist_status ki_file_truncate(int fd, const char *path,
                                             uint64_t size);
 KIST_NODISCARD kist_status ki_file_size(int fd, const char *path,

@@ -55,13 +55,10 @@ extern _Atomic uint32_t ki_inflight_forks;
 /* Gives this thread a slot (freed at its exit).  NOMEM. */
 KIST_NODISCARD kist_status ki_inflight_register(void);
 
-/* The first half of entering: the caller then checks that it may go on, and
- * if not, calls ki_inflight_leave().  ki_inflight_self must not be NULL. */
+/* ki_inflight_enter() of whoever has this thread's slot in a register. */
 static inline void
-ki_inflight_enter(const void *object)
+ki_inflight_enter_by(ki_inflight *slot, const void *object)
 {
-    ki_inflight *slot = ki_inflight_self;
-
     atomic_store_explicit(&slot->view, object, memory_order_relaxed);
 #ifdef KI_INFLIGHT_TSAN
     (void)atomic_exchange(&slot->busy, 1);
@@ -76,10 +73,24 @@ ki_inflight_enter(const void *object)
 #endif
 }
 
+/* The first half of entering: the caller then checks that it may go on, and
+ * if not, calls ki_inflight_leave().  ki_inflight_self must not be NULL. */
+static inline void
+ki_inflight_enter(const void *object)
+{
+    ki_inflight_enter_by(ki_inflight_self, object);
+}
+
+static inline void
+ki_inflight_leave_by(ki_inflight *slot)
+{
+    atomic_store_explicit(&slot->busy, 0, memory_order_release);
+}
+
 static inline void
 ki_inflight_leave(void)
 {
-    atomic_store_explicit(&ki_inflight_self->busy, 0, memory_order_release);
+    ki_inflight_leave_by(ki_inflight_self);
 }
 
 /*

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "base/byteorder.h"
 #include "base/clock.h"
 #include "base/hash.h"
 
@@ -44,6 +45,32 @@ test_differs(void **state)
 }
 
 /*
+ * Goal    the sizes that are written out give the same.
+ * Method  all of them, of some bytes under some seeds; and which they are.
+ */
+static void
+test_medium(void **state)
+{
+    uint8_t key[16];
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 1000; seed++) {
+        ki_store_le64(key, ki_hash(&seed, 8, 1));
+        ki_store_le64(key + 8, ki_hash(&seed, 8, 2));
+        for (size_t size = 9; size <= 16; size++) {
+            const uint64_t under = ki_hash(&seed, 8, size);
+
+            assert_true(ki_hash_medium(ki_load_le64(key),
+                                       ki_load_le64(key + size - 8), size,
+                                       under) == ki_hash(key, size, under));
+        }
+    }
+    for (size_t size = 0; size < 100; size++) {
+        assert_true(ki_hash_is_medium(size) == (size >= 9 && size <= 16));
+    }
+}
+
+/*
  * Goal    the clock moves forward.
  * Method  read it until it has changed; it never goes back.
  */
@@ -68,6 +95,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known),
         cmocka_unit_test(test_differs),
+        cmocka_unit_test(test_medium),
         cmocka_unit_test(test_clock),
     };
 
