@@ -123,11 +123,12 @@ KIST_NODISCARD KI_ALWAYS_INLINE kist_status
 ki_scan_step(kist_scan *scan, kist_slice *key, kist_value *value)
 {
     const ki_gen *gen = scan->gen;
+    ki_inflight *slot = ki_inflight_self;
     const uint8_t *header;
     kist_status status = KI_UNSURE;
 
     if (KI_UNLIKELY(scan->used == scan->got ||
-                    !ki_enter_shortly(scan->c->k, gen))) {
+                    !ki_enter_shortly(scan->c->k, gen, slot))) {
         return KI_UNSURE;
     }
     header = gen->idx.base + scan->header;
@@ -137,7 +138,7 @@ ki_scan_step(kist_scan *scan, kist_slice *key, kist_value *value)
         scan->used++;
         status = KIST_OK;
     }
-    ki_inflight_leave();
+    ki_inflight_leave_by(slot);
     return status;
 }
 
