@@ -1,9 +1,7 @@
 /*
  * bench_memfs.c - the memory file system from C.
  *
- *   bench_memfs touch MIB             the kernel's free memory, so that in a
- *                                     virtual machine its host has given it
- *                                     before anything is measured
+ *   bench_memfs fresh                 what the kernel takes for new memory
  *   bench_memfs blocks [KIB MIB]...   blocks written and read, beside memcpy
  *                                     into and out of mapped memory
  *   bench_memfs cases                 the published cases, copied and lent
@@ -263,6 +261,40 @@ blocks(size_t kib, size_t mib)
     munmap(run.into, run.block);
     munmap(run.store, run.size);
     free(run.places);
+}
+
+/* --- new memory ------------------------------------------------------- */
+
+/* Pages of 4 KiB, or of 2 MiB. */
+static void
+fresh(bool huge)
+{
+    const size_t size = 256 * MIB;
+    double walls[TURNS];
+    int turn;
+
+    for (turn = 0; turn < TURNS; turn++) {
+        const uint64_t start = bench_now_ns();
+        uint8_t *data = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        size_t at;
+
+        if (data == MAP_FAILED) {
+            bench_die("mmap");
+        }
+        madvise(data, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+        for (at = 0; at < size; at += 4 * KIB) {
+            data[at] = 1;
+        }
+        walls[turn] = (double)(bench_now_ns() - start) / 1e3 / 256;
+        munmap(data, size);
+    }
+    bench_row_begin("memfs_c");
+    bench_row_text("what", "fresh");
+    bench_row_text("pages", huge ? "2 MiB" : "4 KiB");
+    bench_row_number("first_us", walls[0]);
+    bench_row_number("us", median(walls, TURNS));
+    bench_row_end();
 }
 
 /* --- the published cases ---------------------------------------------- */
@@ -631,10 +663,9 @@ main(int argc, char **argv)
     const char *what = argc > 1 ? argv[1] : "";
     int i;
 
-    if (strcmp(what, "touch") == 0 && argc > 2) {
-        const size_t size = bench_number(argv[2]) * MIB;
-
-        munmap(mapped(size), size);
+    if (strcmp(what, "fresh") == 0) {
+        fresh(false);
+        fresh(true);
     }
     else if (strcmp(what, "blocks") == 0) {
         if (argc == 2) {
@@ -654,7 +685,7 @@ main(int argc, char **argv)
         memory(argv[2], argc > 3 ? bench_number(argv[3]) : 1000000);
     }
     else {
-        bench_die("usage: bench_memfs touch|blocks|cases|threads|memory; the "
+        bench_die("usage: bench_memfs fresh|blocks|cases|threads|memory; the "
                   "first comment of its source says how");
     }
     return 0;

@@ -58,12 +58,13 @@ NOTES = {
              "tracemalloc; large_stream_distinct writes new objects, and "
              "makes them. Each engine has a process of its own for each "
              "case, and they take turns. \"first\" is the first run in a "
-             "process, whose memory comes from the kernel (which has had it "
-             "from its host: it was touched before); the others are "
+             "process, whose memory comes from the kernel, and in a virtual "
+             "machine perhaps from its host (*new memory*); the others are "
              "the median of up to nine runs after it, which find in "
              "malloc() what the runs before gave back: for blocks of 16 MiB "
              "that is most of the cost. Garbage collection is on. BytesIO "
-             "has no open() and is kept in a dict. Calls are of one "
+             "has no open() and is kept in a dict; *list* only keeps the "
+             "objects. Calls are of one "
              "process, kist and D-MemFS in turn; C is the same call without "
              "Python, files copied where Python keeps objects.",
 }
@@ -366,6 +367,12 @@ def memfs_full(rows):
     parts.append(table(("C, blocks", "memcpy GB/s", "kist GB/s",
                         "memcpy ms", "kist ms", "memcpy first ms",
                         "kist first ms"), lines))
+    pages = [row for row in rows if row.get("what") == "fresh"]
+    parts.append(table(
+        ("new memory, us a MiB", "first", "again"),
+        [[kind, *(number(figures.median(pages, field, pages=kind))
+                  for field in ("first_us", "us"))]
+         for kind in ("4 KiB", "2 MiB")]))
     threads = [row for row in rows if row.get("what") == "threads"]
     parts.append(table(
         ("threads", "engine", "one", "two", "four"),

@@ -10,7 +10,7 @@
     bench_memfs.py versions
 
 CASE is one of memfs_cases.py and ENGINE one of memfs_engines.py, or
-bytesio.  Wall time, a JSON line for each figure.  A process's first run of
+bytesio, or list for large_stream_distinct.  Wall time, a JSON line for each figure.  A process's first run of
 a case, whose memory comes from the kernel, is told apart from those after
 it, which find in the allocator what the runs before gave back.
 """
@@ -50,6 +50,8 @@ def case(name: str, engine: str, mib: str = "2048",
     memfs_cases.LARGE_BLOCKS = int(mib)
     if engine == "bytesio":
         work = memfs_cases.BYTESIO[name]
+    elif engine == "list":
+        work = memfs_cases.list_large_stream_distinct
     else:
         from memfs_engines import ENGINES, use_once
 

@@ -222,3 +222,11 @@ def bytesio_deep_tree_read() -> None:
 BYTESIO: dict[str, Callable[[], None]] = {
     name: globals()[f"bytesio_{name}"] for name in CASES
 }
+
+
+def list_large_stream_distinct() -> None:
+    """Only keeps the objects, which is what a store of references must."""
+    source = bytearray(LARGE)
+    kept = [bytes(source) for _ in range(LARGE_BLOCKS)]
+    for _ in kept:
+        pass

@@ -186,10 +186,16 @@ encodings = st.sampled_from(("utf-8", "latin-1", "utf-16-le", "ascii"))
 def test_same_text(data, encoding, errors, steps):
     """MFSTextHandle: characters, lines, and where the handle is left."""
     # 1.11 in DIFFERENCES; test_whole_text is about what is malformed.
-    assume(errors == "strict" or is_text(data, encoding))
-    assert text_history(
-        under_test(), data, encoding, errors, steps
-    ) == text_history(peer, data, encoding, errors, steps)
+    if errors != "strict":
+        assume(is_text(data, encoding))
+        steps = [step for step in steps if step[0] != "write"]
+    mine = text_history(under_test(), data, encoding, errors, steps)
+    other = text_history(peer, data, encoding, errors, steps)
+    if mine[-1:] != other[-1:] == ["UnicodeDecodeError"]:
+        # The peer has looked behind a carriage return, at what is no text.
+        assert mine.pop()[-1:] == "\r"
+        other.pop()
+    assert mine == other
 
 
 @given(

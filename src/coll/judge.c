@@ -29,7 +29,7 @@ ki_gen_build_index(ki_gen *gen, const char *path, uint32_t file_mode,
                    uint64_t reserve, uint64_t synced, uint64_t *torn)
 {
     ki_recovery recovery;
-    uint64_t size;
+    uint64_t size = 0;
     uint64_t room;
     kist_status status;
 
