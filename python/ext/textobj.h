@@ -70,11 +70,13 @@ const char *kpy_text_errors(const kpy_memtext *text);
 /* --- decoding --------------------------------------------------------------
  */
 
-/* True if textscan.c can read that: `limited` to a number of characters. */
+/* True if textscan.c can read that: `limited` to a number of characters.  It
+ * knows nothing of what the other way has kept for the next call. */
 static inline bool
 kpy_text_scans(const kpy_memtext *text, bool limited)
 {
-    return text->codec != KPY_CODEC_OTHER &&
+    return text->codec != KPY_CODEC_OTHER && text->spare == NULL &&
+           text->decoder == NULL &&
            (text->strict || text->codec == KPY_CODEC_LATIN1 || !limited);
 }
 

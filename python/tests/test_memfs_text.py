@@ -482,3 +482,11 @@ def test_any_mixture_of_calls(sample: str, encoding: str, seed: int):
             if encoding not in ("utf-16", "utf-7"):
                 assert handle.tell() == len(sample[:at].encode(encoding))
         assert text.read() == text.readline() == ""
+
+
+def test_a_character_that_was_kept_comes_first():
+    """Decoded with others and not handed out yet, it opens the next line."""
+    with Opened(b"abc\xc2de\nf", "utf-8", "replace") as (_, text):
+        assert text.read(4) == "abc\ufffd"
+        assert text.readline() == "de\n"
+        assert text.readline() == "f"
