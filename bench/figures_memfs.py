@@ -30,6 +30,18 @@ def share(above, below, unit=ms):
     return f"{unit(above)} / {unit(below)}"
 
 
+def floor_of(case, rows):
+    """What nobody can do without, in the same run."""
+    if case == "large_stream_distinct":
+        alone = median(rows, "ms", what="case", case=case, engine="list")
+        return f"; making the objects alone {ms(alone)}"
+    if case == "stream_write_read":
+        alone = median(rows, "ms", what="blocks", engine="memcpy",
+                       work="write", block_kib=64, mib=16)
+        return f"; filling what read() gives {ms(alone)}"
+    return ""
+
+
 def case_rows(rows):
     result = []
 
@@ -43,10 +55,7 @@ def case_rows(rows):
     for case, limits in CASES.items():
         for peer, limit in limits.items():
             add(case, peer, limit, "ms", "")
-            if case == "large_stream_distinct":
-                alone = median(rows, "ms", what="case", case=case,
-                               engine="list")
-                result[-1].detail += f"; making the objects {ms(alone)}"
+            result[-1].detail += floor_of(case, rows)
     for case in FIRST:
         for peer, limit in CASES[case].items():
             add(case, peer, limit, "first_ms", ", first in its process")

@@ -477,7 +477,9 @@ def show_text(api: Any) -> Any:
         text = api.MFSTextHandle(handle, "utf-8", "replace")
         malformed = text.read(1) + text.read(1)
         text = api.MFSTextHandle(handle, "utf-16")
-        return malformed, error_of(lambda: text.read(1) + text.read(1))
+        rest = error_of(lambda: text.read(1) + text.read(1))
+        # Which of the two it is depends on the version of CPython.
+        return malformed, rest.replace("UnicodeDecodeError", "UnicodeError")
 
 
 def show_position(api: Any) -> Any:
