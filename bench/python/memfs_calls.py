@@ -307,8 +307,8 @@ class Trees:
 
 
 # How often a turn does it.
-TREE_COUNTS = {"stats_few": {"kist": 2000, "dmemfs": 20},
-               "stats_many": {"kist": 2000, "dmemfs": 1},
+TREE_COUNTS = {"stats_few": {"kist": 20_000, "dmemfs": 20},
+               "stats_many": {"kist": 20_000, "dmemfs": 1},
                "listdir": {"kist": 5, "dmemfs": 5},
                "walk": {"kist": 5, "dmemfs": 2},
                "walk_wide": {"kist": 2, "dmemfs": 1},
