@@ -27,6 +27,7 @@ LAYERS = {
     "codec": {"base", "codec"},
     "coll": {"base", "os", "log", "index", "codec", "coll"},
     "memfs": {"base", "os", "memfs"},
+    "store": {"base", "os", "store"},
 }
 
 C_HEADERS = {
@@ -51,7 +52,8 @@ SYSTEM_HEADERS = C_HEADERS | {
 
 # Libraries that are not the system's, and the only places that see them.
 LIBRARIES = {
-    "xxhash.h": ("src/base/hash.c", "bench/"),
+    "xxhash.h": ("src/base/hash.c", "python/ext/fmtlz4.c", "bench/"),
+    "lz4.h": ("python/ext/fmtlz4.c",),
     "jansson.h": ("cli/",),
     "cmocka.h": ("tests/",),
     "lmdb.h": ("bench/", "demo/"),
@@ -118,13 +120,15 @@ SYSCALLS = dict.fromkeys(
      "truncate", "fallocate", "posix_fallocate", "posix_fadvise", "rename",
      "renameat", "renameat2", "unlink", "unlinkat", "link", "linkat", "access",
      "faccessat", "stat", "fstat", "fstatat", "lstat", "statx", "statfs",
-     "fstatfs", "fcntl", "flock", "lockf", "getrandom", "mkdir", "rmdir"],
-    "ki_io-> or ki_file_: os/posix_io.c alone calls the system")
+     "fstatfs", "fcntl", "flock", "lockf", "getrandom", "mkdir", "mkdirat",
+     "rmdir", "getdents64", "syncfs", "utimensat", "futimens", "dup2", "dup3"],
+    "ki_io->, ki_dirio-> or ki_file_: os/posix_*io.c alone call the system")
 
 # file: names of the tables above that it may call after all, and why.
 EXCEPTIONS = {
     "src/base/alloc.c": {"malloc", "calloc", "realloc", "free"},  # wraps them
     "src/os/posix_io.c": set(SYSCALLS) | {"syscall"},  # the table itself
+    "src/os/posix_dirio.c": set(SYSCALLS) | {"syscall"},
     "src/os/mapping.c": {"syscall"},  # mmap in a signal handler
     "src/os/inflight.c": {"syscall"},  # membarrier: nothing to lose
     "src/os/shmlock.c": {"syscall"},  # futex: nothing to lose

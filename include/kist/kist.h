@@ -18,6 +18,7 @@
 #include "kist/scan.h"
 #include "kist/set.h"
 #include "kist/status.h"
+#include "kist/store.h"
 #include "kist/value.h"
 #include "kist/version.h"
 

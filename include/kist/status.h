@@ -23,33 +23,34 @@ extern "C" {
 /* Numbers are part of the ABI: append, never renumber. */
 typedef enum kist_status {
     KIST_OK = 0,
-    KIST_END,            /* a scan has no further item; not an error */
-    KIST_ERR_NOTFOUND,   /* no such key, member, value or collection */
-    KIST_ERR_RANGE,      /* a list index outside 0 .. count-1 */
-    KIST_ERR_TYPE,       /* the value's type is not the collection's */
-    KIST_ERR_OVERFLOW,   /* the value does not fit the collection's type */
-    KIST_ERR_KIND,       /* the name is taken by another kind of collection */
-    KIST_ERR_INVALID,    /* an argument or option makes no sense */
-    KIST_ERR_TOOBIG,     /* key, value or collection above its limit */
-    KIST_ERR_NOMEM,      /* out of memory or address space */
-    KIST_ERR_IO,         /* a system call failed; see sys_errno and path */
-    KIST_ERR_READONLY,   /* the kist was opened read-only */
-    KIST_ERR_LOCKED,     /* another process or thread held it too long */
-    KIST_ERR_CLOSED,     /* the handle is closed */
-    KIST_ERR_FORKED,     /* the handle was opened before fork(): reopen */
-    KIST_ERR_POISONED,   /* a sync failed earlier: reopen to write again */
-    KIST_ERR_CORRUPT,    /* stored bytes are damaged; see path and offset */
-    KIST_ERR_NOTKIST,    /* the file is not a kist */
-    KIST_ERR_NEWER,      /* written by a newer format than this library's */
-    KIST_ERR_EXISTS,     /* it is there already */
-    KIST_ERR_BUSY,       /* not in this state: a batch or scan is open */
-    KIST_ERR_CHANGED,    /* the collection changed size during the scan */
-    KIST_ERR_QUOTA,      /* more bytes than the quota leaves */
-    KIST_ERR_NODES,      /* more files and directories than allowed */
-    KIST_ERR_ISDIR,      /* a directory, where a file is needed */
-    KIST_ERR_NOTDIR,     /* a file, where a directory is needed */
-    KIST_ERR_NOPARENT,   /* no such directory to put it in */
-    KIST_ERR_UNSUPPORTED /* not in this mode or storage */
+    KIST_END,             /* a scan has no further item; not an error */
+    KIST_ERR_NOTFOUND,    /* no such key, member, value or collection */
+    KIST_ERR_RANGE,       /* a list index outside 0 .. count-1 */
+    KIST_ERR_TYPE,        /* the value's type is not the collection's */
+    KIST_ERR_OVERFLOW,    /* the value does not fit the collection's type */
+    KIST_ERR_KIND,        /* the name is taken by another kind of collection */
+    KIST_ERR_INVALID,     /* an argument or option makes no sense */
+    KIST_ERR_TOOBIG,      /* key, value or collection above its limit */
+    KIST_ERR_NOMEM,       /* out of memory or address space */
+    KIST_ERR_IO,          /* a system call failed; see sys_errno and path */
+    KIST_ERR_READONLY,    /* the kist was opened read-only */
+    KIST_ERR_LOCKED,      /* another process or thread held it too long */
+    KIST_ERR_CLOSED,      /* the handle is closed */
+    KIST_ERR_FORKED,      /* the handle was opened before fork(): reopen */
+    KIST_ERR_POISONED,    /* a sync failed earlier: reopen to write again */
+    KIST_ERR_CORRUPT,     /* stored bytes are damaged; see path and offset */
+    KIST_ERR_NOTKIST,     /* the file is not a kist */
+    KIST_ERR_NEWER,       /* written by a newer format than this library's */
+    KIST_ERR_EXISTS,      /* it is there already */
+    KIST_ERR_BUSY,        /* not in this state: a batch or scan is open */
+    KIST_ERR_CHANGED,     /* the collection changed size during the scan */
+    KIST_ERR_QUOTA,       /* more bytes than the quota leaves */
+    KIST_ERR_NODES,       /* more files and directories than allowed */
+    KIST_ERR_ISDIR,       /* a directory, where a file is needed */
+    KIST_ERR_NOTDIR,      /* a file, where a directory is needed */
+    KIST_ERR_NOPARENT,    /* no such directory to put it in */
+    KIST_ERR_UNSUPPORTED, /* not in this mode or storage */
+    KIST_ERR_POLICY       /* an append-only or write-once store refuses it */
 } kist_status;
 
 /*

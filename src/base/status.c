@@ -17,7 +17,7 @@
 #include "base/alloc.h"
 #include "base/fail.h"
 
-#define STATUS_COUNT ((size_t)KIST_ERR_UNSUPPORTED + 1)
+#define STATUS_COUNT ((size_t)KIST_ERR_POLICY + 1)
 
 static const struct {
     const char *name;
@@ -51,6 +51,7 @@ static const struct {
     [KIST_ERR_NOTDIR] = {"KIST_ERR_NOTDIR", "is not a directory"},
     [KIST_ERR_NOPARENT] = {"KIST_ERR_NOPARENT", "parent directory missing"},
     [KIST_ERR_UNSUPPORTED] = {"KIST_ERR_UNSUPPORTED", "not supported"},
+    [KIST_ERR_POLICY] = {"KIST_ERR_POLICY", "refused by policy"},
 };
 
 #define BARE(number)                                                          \
@@ -72,6 +73,7 @@ static const kist_error bare[STATUS_COUNT] = {
     BARE(KIST_ERR_QUOTA),    BARE(KIST_ERR_NODES),
     BARE(KIST_ERR_ISDIR),    BARE(KIST_ERR_NOTDIR),
     BARE(KIST_ERR_NOPARENT), BARE(KIST_ERR_UNSUPPORTED),
+    BARE(KIST_ERR_POLICY),
 };
 
 static _Thread_local const kist_error *last_error; // the answer; NULL: none

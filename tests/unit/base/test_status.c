@@ -29,6 +29,7 @@ static const char *const names[] = {
     "KIST_ERR_QUOTA",    "KIST_ERR_NODES",
     "KIST_ERR_ISDIR",    "KIST_ERR_NOTDIR",
     "KIST_ERR_NOPARENT", "KIST_ERR_UNSUPPORTED",
+    "KIST_ERR_POLICY",
 };
 
 static int

@@ -1,0 +1,21 @@
+/*
+ * md5.h - the MD5 digest (RFC 1321), for the names of files.
+ *
+ * It keeps names apart that differ in case only, and the directories of others
+ * readable; nothing is kept secret or safe by it.
+ *
+ * Layer    store.
+ * Threads  any.
+ */
+#ifndef KI_STORE_MD5_H
+#define KI_STORE_MD5_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define KI_MD5_SIZE 16
+
+/* The digest of `size` bytes at `data`. */
+void ki_md5(const void *data, size_t size, uint8_t digest[KI_MD5_SIZE]);
+
+#endif /* KI_STORE_MD5_H */
