@@ -76,7 +76,11 @@ sync_names(ki_filedir *dir, int fd, const char *path)
 {
     switch (dir->store.options.durability) {
     case KIST_STORE_SYNC:
+        if (atomic_load_explicit(&dir->root->suspect, memory_order_relaxed)) {
+            return ki_root_sync_group(dir->root);
+        }
         if (ki_io->fsync(fd) != 0) {
+            atomic_store(&dir->root->suspect, true);
             return KI_ROOT_FAIL(KIST_ERR_IO, dir->root, path,
                                 "sync directory");
         }
@@ -179,6 +183,20 @@ commit(change *at, ki_temp *temp)
 }
 
 /*
+ * Closes the place.  A put that failed removes the directories that it may
+ * have made: their names may not be safe, and who comes next would not sync
+ * what is there already.
+ */
+static void
+abandon(change *at, kist_status status)
+{
+    ki_place_close(&at->place);
+    if (status != KIST_OK) {
+        ki_place_prune(at->dir->root, &at->path, 0);
+    }
+}
+
+/*
  * Writes the temporary file, unless it can be seen already that it would be
  * for nothing: *go.  NOTFOUND without detail if the directory is gone.
  */
@@ -204,7 +222,7 @@ prepare(change *at, kist_slice value, ki_temp *temp, bool *go)
         status = ki_temp_write(at->dir->root, at->place.fd, value, sync, temp);
     }
     if (status != KIST_OK || !*go) {
-        ki_place_close(&at->place);
+        abandon(at, status);
     }
     return status;
 }
@@ -269,7 +287,7 @@ put_once(change *at, kist_slice value)
     else if (status == KIST_OK) {
         status = sync_names(at->dir, at->place.fd, at->path.text);
     }
-    ki_place_close(&at->place);
+    abandon(at, status);
     return status;
 }
 
@@ -420,7 +438,7 @@ name_files(kist_store *store, const kist_slice *keys, const kist_slice *values,
         if (!each->at.done.changed) {
             ki_temp_discard(&each->temp);
         }
-        ki_place_close(&each->at.place);
+        abandon(&each->at, each->status);
         if (each->status == KIST_ERR_NOTFOUND) {
             each->status =
                 ki_filedir_put(store, keys[index], values[index], NULL, NULL);

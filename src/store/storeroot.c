@@ -447,6 +447,7 @@ ki_root_sync_group(ki_root *root)
     // A later round may have failed instead of ours: then say so all the same.
     error = root->failed_round >= round ? root->failed_errno : 0;
     pthread_mutex_unlock(&root->group);
+    atomic_store(&root->suspect, error != 0);
     if (error != 0) {
         errno = error;
         return KI_ROOT_FAIL(KIST_ERR_IO, root, "", "sync");

@@ -46,6 +46,10 @@ typedef struct ki_root {
     pthread_mutex_t writer;  // held with the lock
     int lock_fd;             // of LOCK_NAME, once it was needed; -1
 
+    // A sync has failed, and names of directories may not be safe that later
+    // puts find in their way: the next one syncs everything.
+    _Atomic bool suspect;
+
     // ki_root_sync_group()
     pthread_mutex_t group;
     pthread_cond_t ended;
