@@ -24,7 +24,8 @@ struct ki_cursor {
 kist_status
 ki_filedir_scan_open(kist_store *store, bool stats, ki_cursor **cursor)
 {
-    ki_cursor *made = ki_calloc(1, sizeof(*made));
+    // The walk's buffers need no zeros.
+    ki_cursor *made = ki_realloc(NULL, sizeof(*made));
     kist_status status;
 
     *cursor = NULL;
@@ -37,6 +38,7 @@ ki_filedir_scan_open(kist_store *store, bool stats, ki_cursor **cursor)
         return status;
     }
     made->stats = stats;
+    kist_buf_init(&made->key, 0);
     *cursor = made;
     return KIST_OK;
 }

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "os/dirio.h"
 #include "os/io.h"
+#include "store/md5.h"
 #include "store/storetemp.h"
 
 #define DIRECTORY_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -130,8 +131,9 @@ ki_filewalk_enter(ki_filewalk *walk)
 {
     ki_root *root = walk->dir->root;
 
-    walk->size = 0;
+    walk->value_count = 0;
     walk->at = 0;
+    walk->asked = KI_ENTRIES_FIRST;
     while (walk->next < walk->count) {
         const char *path = walk->dirs[walk->next].path;
         bool again = false;
@@ -218,76 +220,104 @@ meet_directory(ki_filewalk *walk, const char *name, size_t size)
 }
 
 /*
- * True if the entry is a value's file.  Names of other formats, and `.nfs...`,
+ * True if the entry may be a value's file, by the end of its name: *size then
+ * is what stands before the format.  Names of other formats, and `.nfs...`,
  * which a client gives to what was removed while it was open, are nobody's
  * business.
  */
 static bool
-is_value(ki_filewalk *walk, const char *name, size_t size, unsigned char type,
-         size_t *stem)
+may_be_value(const ki_filewalk *walk, const char *name, size_t *size)
 {
     const kist_store *store = &walk->dir->store;
     const size_t format = strlen(store->format);
 
-    if (ki_temp_is(name, size)) {
+    if (ki_temp_is(name, *size)) {
         if (!store->options.read_only) {
             ki_temp_sweep(walk->fd, name);
         }
         return false;
     }
-    if (size <= format + 1 || name[size - format - 1] != '.' ||
-        memcmp(name + size - format, store->format, format) != 0) {
+    if (*size <= format + 1 || name[*size - format - 1] != '.' ||
+        memcmp(name + *size - format, store->format, format) != 0) {
         return false;
     }
-    if (!ki_key_unsign(name, size - format - 1, store->options.digest_len,
-                       stem)) {
-        report(walk, name, "no key has such a file");
-        return false;
-    }
-    if (type != DT_REG) {
-        report(walk, name, "not a regular file");
-        return false;
-    }
+    *size -= format + 1;
     return true;
+}
+
+/* Takes those of the last `count` names away that are no component's. */
+static void
+check_names(ki_filewalk *walk, size_t count)
+{
+    const size_t first = walk->value_count - count;
+
+    ki_key_unsign_many(walk->values + first, count,
+                       walk->dir->store.options.digest_len);
+    walk->value_count = first;
+    for (size_t index = first; index < first + count; index++) {
+        if (walk->values[index].stem > 0) {
+            walk->values[walk->value_count++] = walk->values[index];
+        }
+        else {
+            report(walk, walk->values[index].text, "no key has such a file");
+        }
+    }
+}
+
+/* Takes the next entries in.  KIST_END; IO, NOMEM. */
+static kist_status
+fill(ki_filewalk *walk)
+{
+    const ssize_t got = ki_dirio->list(walk->fd, walk->entries, walk->asked);
+    size_t unchecked = 0;
+    kist_status status = KIST_OK;
+
+    walk->value_count = 0;
+    walk->at = 0;
+    walk->asked = sizeof(walk->entries);
+    if (got < 0 && errno != ENOENT) {
+        return KI_ROOT_FAIL(KIST_ERR_IO, walk->dir->root,
+                            walk->dirs[walk->next - 1].path, "list");
+    }
+    for (ssize_t at = 0; at < got && status == KIST_OK;) {
+        const struct dirent64 *entry =
+            (const struct dirent64 *)(const void *)(walk->entries + at);
+        size_t size = strlen(entry->d_name);
+        const unsigned char type = type_of(walk, entry);
+
+        at += entry->d_reclen;
+        if (type == DT_DIR) {
+            status = meet_directory(walk, entry->d_name, size);
+        }
+        else if (may_be_value(walk, entry->d_name, &size)) {
+            if (type != DT_REG) {
+                report(walk, entry->d_name, "not a regular file");
+                continue;
+            }
+            walk->values[walk->value_count++] =
+                (ki_name){.text = entry->d_name, .size = size};
+            if (++unchecked == KI_MD5_LANES) {
+                check_names(walk, unchecked);
+                unchecked = 0;
+            }
+        }
+    }
+    check_names(walk, unchecked);
+    return status == KIST_OK && got <= 0 ? KIST_END : status;
 }
 
 kist_status
 ki_filewalk_step(ki_filewalk *walk, const char **name, size_t *stem)
 {
-    for (;;) {
-        const struct dirent64 *entry;
-        unsigned char type;
-        size_t size;
+    while (walk->at == walk->value_count) {
+        const kist_status status = fill(walk);
 
-        if (walk->at == walk->size) {
-            const ssize_t got =
-                ki_dirio->list(walk->fd, walk->entries, sizeof(walk->entries));
-
-            if (got < 0 && errno != ENOENT) {
-                return KI_ROOT_FAIL(KIST_ERR_IO, walk->dir->root,
-                                    walk->dirs[walk->next - 1].path, "list");
-            }
-            if (got <= 0) {
-                return KIST_END;
-            }
-            walk->size = (size_t)got;
-            walk->at = 0;
-        }
-        entry =
-            (const struct dirent64 *)(const void *)(walk->entries + walk->at);
-        walk->at += entry->d_reclen;
-        size = strlen(entry->d_name);
-        type = type_of(walk, entry);
-        if (type == DT_DIR) {
-            kist_status status = meet_directory(walk, entry->d_name, size);
-
-            if (status != KIST_OK) {
-                return status;
-            }
-        }
-        else if (is_value(walk, entry->d_name, size, type, stem)) {
-            *name = entry->d_name;
-            return KIST_OK;
+        if (status != KIST_OK) {
+            return status;
         }
     }
+    *name = walk->values[walk->at].text;
+    *stem = walk->values[walk->at].stem;
+    walk->at++;
+    return KIST_OK;
 }

@@ -17,7 +17,11 @@
 
 #include "store/filedir.h"
 
-#define KI_ENTRIES_SIZE 32768
+// What is asked of a directory at a time, in bytes: little at first, for those
+// who want to know only whether there is anything.  An entry has 24 at least.
+#define KI_ENTRIES_FIRST 512
+#define KI_ENTRIES_SIZE  32768
+#define KI_ENTRIES_MAX   (KI_ENTRIES_SIZE / 24)
 
 /* A directory: its path below the root, and the key that stands for. */
 typedef struct ki_walkdir {
@@ -31,11 +35,13 @@ typedef struct ki_filewalk {
     ki_walkdir *dirs;
     size_t count;
     size_t capacity;
-    size_t next; // the one to be entered
-    int fd;      // the one that is entered, or -1
-    size_t size; // of `entries`
-    size_t at;   // the next of them
+    size_t next;  // the one to be entered
+    int fd;       // the one that is entered, or -1
+    size_t asked; // what is asked of it next, in bytes
     _Alignas(8) uint8_t entries[KI_ENTRIES_SIZE];
+    ki_name values[KI_ENTRIES_MAX]; // those of `entries` that are one
+    size_t value_count;
+    size_t at; // the next of them
 } ki_filewalk;
 
 /* Begins at the store's own directory.  NOMEM. */

@@ -118,16 +118,14 @@ ki_key_check(kist_slice key)
     }
 }
 
-/* Writes "_" and the digest of a component: 1 + len bytes. */
+/* Writes "_" and `len` characters of the digest. */
 static inline void
-write_digest(const char *component, size_t size, unsigned len, char *to)
+spell_digest(const uint8_t digest[KI_MD5_SIZE], unsigned len, char *to)
 {
     static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
-    uint8_t digest[KI_MD5_SIZE];
     uint64_t high;
     uint64_t low;
 
-    ki_md5(component, size, digest);
     memcpy(&high, digest, sizeof(high));
     memcpy(&low, digest + sizeof(high), sizeof(low));
     high = __builtin_bswap64(high);
@@ -143,14 +141,20 @@ write_digest(const char *component, size_t size, unsigned len, char *to)
     }
 }
 
-/*
- * True if `name` is a component and its digest; its letters need not be safe.
- * What does not look like one is not hashed.
- */
-static inline bool
-ends_in_digest(const char *name, size_t size, unsigned len)
+/* The same, of a component: 1 + len bytes. */
+static inline void
+write_digest(const char *component, size_t size, unsigned len, char *to)
 {
-    char wanted[1 + KI_DIGEST_LEN_MAX];
+    uint8_t digest[KI_MD5_SIZE];
+
+    ki_md5(component, size, digest);
+    spell_digest(digest, len, to);
+}
+
+/* True if `name` may be a component and its digest, by the look of it. */
+static inline bool
+looks_signed(const char *name, size_t size, unsigned len)
+{
     const char *end;
 
     if (size <= (size_t)len + 1) {
@@ -166,8 +170,23 @@ ends_in_digest(const char *name, size_t size, unsigned len)
             return false;
         }
     }
+    return true;
+}
+
+/*
+ * True if `name` is a component and its digest; its letters need not be safe.
+ * What does not look like one is not hashed.
+ */
+static inline bool
+ends_in_digest(const char *name, size_t size, unsigned len)
+{
+    char wanted[1 + KI_DIGEST_LEN_MAX];
+
+    if (!looks_signed(name, size, len)) {
+        return false;
+    }
     write_digest(name, size - len - 1, len, wanted);
-    return memcmp(wanted, end, (size_t)len + 1) == 0;
+    return memcmp(wanted, name + size - len - 1, (size_t)len + 1) == 0;
 }
 
 static unsigned
@@ -254,6 +273,16 @@ ki_key_path(kist_slice key, unsigned digest_len, const char *format,
     return KIST_OK;
 }
 
+/* True for the stem of a name whose digest is right. */
+static inline bool
+is_stem(const char *stem, size_t size, unsigned len)
+{
+    // No key has a name that is signed twice: invariant (1).
+    return size > 0 && !is_dots(stem, size) &&
+           count_safe(stem, size) == size &&
+           (len == 0 || !ends_in_digest(stem, size, len));
+}
+
 bool
 ki_key_unsign(const char *name, size_t size, unsigned digest_len, size_t *stem)
 {
@@ -267,10 +296,44 @@ ki_key_unsign(const char *name, size_t size, unsigned digest_len, size_t *stem)
             return false;
         }
         size -= (size_t)len + 1;
-        if (ends_in_digest(name, size, len)) {
-            return false; // no key has such a name: invariant (1)
-        }
     }
     *stem = size;
-    return size > 0 && !is_dots(name, size) && count_safe(name, size) == size;
+    return is_stem(name, size, len);
+}
+
+void
+ki_key_unsign_many(ki_name *names, size_t count, unsigned digest_len)
+{
+    const unsigned len = cut_len(digest_len);
+    ki_md5_message messages[KI_MD5_LANES];
+    char wanted[1 + KI_DIGEST_LEN_MAX];
+    ki_name *asked[KI_MD5_LANES];
+    size_t asked_count = 0;
+
+    for (size_t index = 0; index < count; index++) {
+        ki_name *name = &names[index];
+
+        name->stem = 0;
+        if (len == 0) {
+            if (!ki_key_unsign(name->text, name->size, 0, &name->stem)) {
+                name->stem = 0;
+            }
+        }
+        else if (name->size <= KI_COMPONENT_SIZE_MAX &&
+                 looks_signed(name->text, name->size, len)) {
+            messages[asked_count].data = name->text;
+            messages[asked_count].size = name->size - len - 1;
+            asked[asked_count++] = name;
+        }
+    }
+    ki_md5_many(messages, asked_count);
+    for (size_t index = 0; index < asked_count; index++) {
+        const size_t stem = messages[index].size;
+
+        spell_digest(messages[index].digest, len, wanted);
+        if (memcmp(wanted, asked[index]->text + stem, (size_t)len + 1) == 0 &&
+            is_stem(asked[index]->text, stem, len)) {
+            asked[index]->stem = stem;
+        }
+    }
 }

@@ -173,25 +173,21 @@ kist_store_get_many(kist_store *store, const kist_slice *keys, size_t count,
     return KIST_OK;
 }
 
-/* INVALID, READONLY or TOOBIG, before anything is put. */
-static kist_status
-check_many(kist_store *store, const kist_slice *keys, const kist_slice *values,
-           size_t count, kist_status *statuses)
+/* True if the backend may be given all of them at once. */
+static bool
+may_put_all(kist_store *store, const kist_slice *keys,
+            const kist_slice *values, size_t count)
 {
-    kist_status first = KIST_OK;
-
+    // An append-only store asks of each key whether it is there.
+    if (store->ops->put_many == NULL || store->options.append_only) {
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
-        const kist_status status =
-            ki_store_may_write(store, keys[i], values[i].size);
-
-        if (statuses != NULL) {
-            statuses[i] = status;
-        }
-        if (first == KIST_OK) {
-            first = status;
+        if (ki_store_may_write(store, keys[i], values[i].size) != KIST_OK) {
+            return false;
         }
     }
-    return first;
+    return true;
 }
 
 kist_status
@@ -199,13 +195,9 @@ kist_store_put_many(kist_store *store, const kist_slice *keys,
                     const kist_slice *values, size_t count,
                     kist_status *statuses)
 {
-    kist_status first = check_many(store, keys, values, count, statuses);
+    kist_status first = KIST_OK;
 
-    if (first != KIST_OK) {
-        return first;
-    }
-    // An append-only store asks of each key whether it is there.
-    if (store->ops->put_many != NULL && !store->options.append_only) {
+    if (may_put_all(store, keys, values, count)) {
         return store->ops->put_many(store, keys, values, count, statuses);
     }
     for (size_t i = 0; i < count; i++) {

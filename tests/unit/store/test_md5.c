@@ -66,12 +66,46 @@ test_sizes(void **state)
     check_hex(digests, sizeof(digests), "07078cab541bc45f0a66e2c0213a32f4");
 }
 
+/*
+ * Goal    several messages at once have the digests that they have alone.
+ * Method  every count of them, with sizes about the end of a block.
+ */
+static void
+test_many(void **state)
+{
+    uint8_t data[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(data); i++) {
+        data[i] = (uint8_t)(i * 37);
+    }
+    for (size_t count = 0; count <= KI_MD5_LANES; count++) {
+        for (size_t size = 0; size < 70; size++) {
+            ki_md5_message messages[KI_MD5_LANES];
+
+            for (size_t i = 0; i < count; i++) {
+                messages[i].data = data + i;
+                messages[i].size = (size + i * 7) % 70;
+            }
+            ki_md5_many(messages, count);
+            for (size_t i = 0; i < count; i++) {
+                uint8_t digest[KI_MD5_SIZE];
+
+                ki_md5(messages[i].data, messages[i].size, digest);
+                assert_memory_equal(digest, messages[i].digest,
+                                    sizeof(digest));
+            }
+        }
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
