@@ -43,9 +43,9 @@ write_number(uint64_t number, char *text)
 }
 
 void
-ki_filedir_etag(const struct stat *status, kist_etag *etag)
+ki_filedir_etag_of(int64_t mtime_ns, uint64_t size, uint64_t inode,
+                   kist_etag *etag)
 {
-    const int64_t mtime_ns = nanoseconds(&status->st_mtim);
     char *end = etag->text;
 
     if (mtime_ns < 0) {
@@ -54,10 +54,18 @@ ki_filedir_etag(const struct stat *status, kist_etag *etag)
     end = write_number(
         mtime_ns < 0 ? 0 - (uint64_t)mtime_ns : (uint64_t)mtime_ns, end);
     *end++ = ':';
-    end = write_number((uint64_t)status->st_size, end);
+    end = write_number(size, end);
     *end++ = ':';
-    end = write_number((uint64_t)status->st_ino, end);
+    end = write_number(inode, end);
     etag->size = (uint8_t)(end - etag->text);
+}
+
+void
+ki_filedir_etag(const struct stat *status, kist_etag *etag)
+{
+    ki_filedir_etag_of(nanoseconds(&status->st_mtim),
+                       (uint64_t)status->st_size, (uint64_t)status->st_ino,
+                       etag);
 }
 
 void

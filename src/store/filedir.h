@@ -14,8 +14,10 @@
  *  (2) Whoever gives or takes a name holds the lock of its directory, and has
  *      looked at its ETag under it.  Programs that do not know the lock may
  *      come between; a name that was free is therefore given exclusively.
- *  (3) A file that takes the place of another gets a later mtime, whatever the
- *      clock says, so no ETag of a key comes twice while its value stays.
+ *  (3) A file's mtime is the clock's in nanoseconds, not the kernel's in
+ *      ticks, so no two values of a key share an ETag.  Where the file system
+ *      keeps no nanoseconds, a file that takes the place of another is given a
+ *      later mtime than that.
  *  (4) No symbolic link below the root is followed; what is no regular file is
  *      no value.
  *
@@ -43,8 +45,10 @@ typedef struct ki_filedir {
 KIST_NODISCARD kist_status ki_filedir_path(const ki_filedir *dir,
                                            kist_slice key, ki_path *path);
 
-/* The ETag of a file. */
+/* The ETag of a file, and of one of which this is known. */
 void ki_filedir_etag(const struct stat *status, kist_etag *etag);
+void ki_filedir_etag_of(int64_t mtime_ns, uint64_t size, uint64_t inode,
+                        kist_etag *etag);
 
 /* What `status` says of a value. */
 void ki_filedir_stat(const struct stat *status, kist_stat *stat);

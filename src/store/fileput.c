@@ -26,6 +26,7 @@ typedef struct change {
     ki_place place;
     const ki_rule *rule; // NULL: always
     bool together;       // with others, and synced with them
+    bool wants_etag;     // of the new value
     ki_change done;
     bool there;         // a value was there when it was looked at
     struct stat before; // that value
@@ -98,30 +99,24 @@ sync_names(ki_filedir *dir, int fd, const char *path)
  */
 
 /*
- * Gives the file that takes the place of another a later mtime than that one
- * has, by as little as the file system seems to keep.
+ * Where times are coarse: gives the file that takes the place of another a
+ * later one than that has, by as little as the file system seems to keep.
  */
 static kist_status
 move_on(const change *at, ki_temp *temp)
 {
     const struct timespec *old = &at->before.st_mtim;
-    struct timespec *new = &temp->status.st_mtim;
-    int64_t mtime_ns;
+    int64_t mtime_ns = (int64_t)old->tv_sec * 1000000000 + old->tv_nsec;
 
-    if (new->tv_sec > old->tv_sec ||
-        (new->tv_sec == old->tv_sec &&new->tv_nsec > old->tv_nsec)) {
+    if (temp->mtime_ns > mtime_ns) {
         return KIST_OK;
     }
-    mtime_ns = (int64_t)old->tv_sec * 1000000000 + old->tv_nsec;
-    mtime_ns += old->tv_nsec == 0          ? 1000000000
-                : old->tv_nsec % 1000 == 0 ? 1000
-                                           : 1;
+    mtime_ns += old->tv_nsec == 0 ? 1000000000 : 1000;
     if (ki_dirio->set_mtime(temp->dir, temp->name, mtime_ns) != 0) {
         return KI_ROOT_FAIL(KIST_ERR_IO, at->dir->root, temp->name,
                             "set time");
     }
-    new->tv_sec = mtime_ns / 1000000000;
-    new->tv_nsec = mtime_ns % 1000000000;
+    temp->mtime_ns = mtime_ns;
     return KIST_OK;
 }
 
@@ -144,13 +139,29 @@ give_name(const change *at, const ki_temp *temp, bool exclusive)
     }
     if (errno == ENOENT &&
         ki_dirio->stat(at->place.fd, at->place.name, &status) == 0 &&
-        status.st_ino == temp->status.st_ino) {
+        temp->inode != 0 && status.st_ino == temp->inode) {
         return KIST_OK;
+    }
+    if (errno == EISDIR || errno == ENOTEMPTY) {
+        return KI_ROOT_FAIL(KIST_ERR_ISDIR, at->dir->root, at->path.text,
+                            "value");
     }
     // Or the directory was removed, with the temporary file.
     return errno == ENOENT ? KIST_ERR_NOTFOUND
                            : KI_ROOT_FAIL(KIST_ERR_IO, at->dir->root,
                                           at->path.text, "rename");
+}
+
+/*
+ * True if what stands at the name does not matter: nobody asks, and the ETag
+ * of the new value will be another whatever it is.
+ */
+static bool
+is_blind(const change *at)
+{
+    return at->rule == NULL &&
+           atomic_load_explicit(&at->dir->root->clock, memory_order_relaxed) ==
+               KI_CLOCK_FINE;
 }
 
 /* Looks, decides and renames, under the lock. */
@@ -163,11 +174,12 @@ commit(change *at, ki_temp *temp)
         return status;
     }
     do {
-        status = look(at);
+        status = is_blind(at) ? KIST_OK : look(at);
         if (status != KIST_OK || !decide(at)) {
             break;
         }
-        if (at->there) {
+        if (at->there &&
+            atomic_load(&at->dir->root->clock) == KI_CLOCK_COARSE) {
             status = move_on(at, temp);
         }
         if (status == KIST_OK) {
@@ -176,8 +188,9 @@ commit(change *at, ki_temp *temp)
         }
     } while (status == KIST_ERR_EXISTS);
     ki_root_unlock(at->dir->root, at->place.fd);
-    if (at->done.changed) {
-        ki_filedir_etag(&temp->status, &at->done.after);
+    if (at->done.changed && at->wants_etag) {
+        ki_filedir_etag_of(temp->mtime_ns, temp->size, temp->inode,
+                           &at->done.after);
     }
     return status;
 }
@@ -205,6 +218,7 @@ prepare(change *at, kist_slice value, ki_temp *temp, bool *go)
 {
     const kist_store_options *options = &at->dir->store.options;
     const bool sync = options->durability == KIST_STORE_SYNC && !at->together;
+    const bool wants_inode = at->wants_etag || at->dir->root->remote;
     kist_status status;
 
     *go = true;
@@ -219,7 +233,10 @@ prepare(change *at, kist_slice value, ki_temp *temp, bool *go)
         *go = status == KIST_OK && decide(at);
     }
     if (status == KIST_OK && *go) {
-        status = ki_temp_write(at->dir->root, at->place.fd, value, sync, temp);
+        status = ki_temp_write(at->dir->root, at->place.fd, value,
+                               (sync ? KI_TEMP_SYNC : 0u) |
+                                   (wants_inode ? KI_TEMP_INODE : 0u),
+                               temp);
     }
     if (status != KIST_OK || !*go) {
         abandon(at, status);
@@ -256,6 +273,7 @@ begin(change *at, kist_store *store, kist_slice key, const ki_rule *rule)
     at->dir = (ki_filedir *)store;
     at->rule = rule;
     at->together = false;
+    at->wants_etag = false;
     at->done = (ki_change){0};
     at->there = false;
     if (store->options.read_only) {
@@ -302,6 +320,7 @@ ki_filedir_put(kist_store *store, kist_slice key, kist_slice value,
     if (status != KIST_OK) {
         return status;
     }
+    at.wants_etag = change_ != NULL;
     do {
         status = put_once(&at, value);
     } while (once_more(&at, &tries, &status));
@@ -315,7 +334,11 @@ ki_filedir_put(kist_store *store, kist_slice key, kist_slice value,
  * ----------------------------------------------------------------
  */
 
-/* Looks, decides and unlinks, under the lock. */
+/*
+ * Looks, if there is a rule, decides and unlinks, under the lock.  ENOENT is
+ * an answer: there was nothing, or, to a server that was asked twice, not any
+ * more.
+ */
 static kist_status
 unlink_value(change *at)
 {
@@ -324,18 +347,25 @@ unlink_value(change *at)
     if (status != KIST_OK) {
         return status;
     }
-    status = look(at);
+    at->there = true;
+    if (at->rule != NULL) {
+        status = look(at);
+    }
     if (status == KIST_OK && decide(at) && at->there) {
-        // A server that was asked twice says ENOENT the second time.
-        if (ki_dirio->unlink(at->place.fd, at->place.name) != 0 &&
-            errno != ENOENT) {
+        if (ki_dirio->unlink(at->place.fd, at->place.name) == 0) {
+            at->done.changed = true;
+        }
+        else if (errno == ENOENT || errno == EISDIR) {
+            at->done.changed = at->rule != NULL;
+            at->there = at->rule != NULL;
+        }
+        else {
             status = KI_ROOT_FAIL(KIST_ERR_IO, at->dir->root, at->path.text,
                                   "remove");
         }
-        else {
-            at->done.changed = true;
-            at->done.after.size = 0;
-        }
+    }
+    if (at->done.changed) {
+        at->done.after.size = 0;
     }
     ki_root_unlock(at->dir->root, at->place.fd);
     return status;

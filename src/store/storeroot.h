@@ -34,6 +34,13 @@
  * value, as it has no format. */
 #define KI_LOCK_NAME ".__kist__lock"
 
+/* What the times of files are good for, on this file system. */
+typedef enum ki_clock {
+    KI_CLOCK_UNKNOWN = 0,
+    KI_CLOCK_FINE,  // they keep their nanoseconds
+    KI_CLOCK_COARSE // they do not
+} ki_clock;
+
 typedef struct ki_root {
     _Atomic uint32_t refs;
     char *path; // absolute
@@ -46,6 +53,7 @@ typedef struct ki_root {
     pthread_mutex_t writer;  // held with the lock
     int lock_fd;             // of LOCK_NAME, once it was needed; -1
 
+    _Atomic int clock; // a ki_clock
     // A sync has failed, and names of directories may not be safe that later
     // puts find in their way: the next one syncs everything.
     _Atomic bool suspect;

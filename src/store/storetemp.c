@@ -84,23 +84,71 @@ sync_file(int fd)
     return result;
 }
 
+/* Opens a new file, whose name it makes: -1 and errno. */
+static int
+create(ki_temp *temp)
+{
+    for (int tries = 0; tries < TRIES_MAX; tries++) {
+        int fd;
+
+        make_name(temp->name);
+        fd = ki_dirio->open(
+            temp->dir, temp->name,
+            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST) {
+            return fd;
+        }
+    }
+    return -1;
+}
+
+/*
+ * The kernel's clock for files moves in ticks: a value that is removed, or
+ * replaced, and put again within one could have the inode, and so the ETag, it
+ * had.  So the time is set, and the first file of a store tells whether the
+ * file system keeps its nanoseconds.
+ */
+static int
+set_time(ki_root *root, int fd, bool wants_inode, ki_temp *temp)
+{
+    struct stat status;
+
+    temp->mtime_ns = ki_clock_wall_ns();
+    temp->inode = 0;
+    if (ki_dirio->set_mtime(fd, NULL, temp->mtime_ns) != 0) {
+        return -1;
+    }
+    if (!wants_inode &&
+        atomic_load_explicit(&root->clock, memory_order_relaxed) !=
+            KI_CLOCK_UNKNOWN) {
+        return 0;
+    }
+    if (ki_io->fstat(fd, &status) != 0) {
+        return -1;
+    }
+    temp->inode = (uint64_t)status.st_ino;
+    if (temp->mtime_ns % 1000000000 != status.st_mtim.tv_nsec) {
+        atomic_store(&root->clock, KI_CLOCK_COARSE);
+    }
+    else if (temp->mtime_ns % 1000 != 0 &&
+             atomic_load(&root->clock) == KI_CLOCK_UNKNOWN) {
+        atomic_store(&root->clock, KI_CLOCK_FINE);
+    }
+    temp->mtime_ns =
+        (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+    return 0;
+}
+
 kist_status
-ki_temp_write(const ki_root *root, int dir, kist_slice value, bool sync,
+ki_temp_write(ki_root *root, int dir, kist_slice value, unsigned wishes,
               ki_temp *temp)
 {
     const char *what = "write";
-    int fd = -1;
+    int fd;
 
     temp->dir = dir;
-    for (int tries = 0; fd < 0 && tries < TRIES_MAX; tries++) {
-        make_name(temp->name);
-        fd = ki_dirio->open(
-            dir, temp->name,
-            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-        if (fd < 0 && errno != EEXIST) {
-            break;
-        }
-    }
+    temp->size = value.size;
+    fd = create(temp);
     if (fd < 0) {
         return errno == ENOENT
                    ? KIST_ERR_NOTFOUND
@@ -109,22 +157,12 @@ ki_temp_write(const ki_root *root, int dir, kist_slice value, bool sync,
     if (write_all(fd, value) != 0) {
         goto fail;
     }
-    /*
-     * The kernel's clock for files moves in ticks: a value that is removed and
-     * put again within one could have the inode, and so the ETag, it had.
-     * Other machines go by their server's clock.
-     */
     what = "set time";
-    if (!root->remote &&
-        ki_dirio->set_mtime(fd, NULL, ki_clock_wall_ns()) != 0) {
+    if (set_time(root, fd, (wishes & KI_TEMP_INODE) != 0, temp) != 0) {
         goto fail;
     }
     what = "sync";
-    if (sync && sync_file(fd) != 0) {
-        goto fail;
-    }
-    what = "stat";
-    if (ki_io->fstat(fd, &temp->status) != 0) {
+    if ((wishes & KI_TEMP_SYNC) != 0 && sync_file(fd) != 0) {
         goto fail;
     }
     // A server tells only now that its disk is full.

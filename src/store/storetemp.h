@@ -13,8 +13,6 @@
 #ifndef KI_STORE_STORETEMP_H
 #define KI_STORE_STORETEMP_H
 
-#include <sys/stat.h>
-
 #include "kist/bytes.h"
 #include "store/storeroot.h"
 
@@ -29,17 +27,25 @@
 typedef struct ki_temp {
     int dir; // of the caller
     char name[KI_TEMP_SIZE + 1];
-    struct stat status; // after the last byte was written
+    int64_t mtime_ns; // that the file was given
+    uint64_t size;
+    uint64_t inode; // 0 if nobody asked
 } ki_temp;
+
+/* What else is wanted of a temporary file. */
+typedef enum ki_temp_wish {
+    KI_TEMP_SYNC = 1, // its bytes are safe when the call returns
+    KI_TEMP_INODE = 2 // its inode's number
+} ki_temp_wish;
 
 /*
  * Writes `value` into a new file in directory `dir` of the root, with the mode
- * that the umask leaves of 0666, and closes it; with `sync`, its bytes are
- * safe then.  The caller renames it or calls ki_temp_discard().  NOTFOUND
- * without detail if the directory is gone; IO.
+ * that the umask leaves of 0666, and closes it.  The caller renames it or
+ * calls ki_temp_discard().  NOTFOUND without detail if the directory is gone;
+ * IO.
  */
-KIST_NODISCARD kist_status ki_temp_write(const ki_root *root, int dir,
-                                         kist_slice value, bool sync,
+KIST_NODISCARD kist_status ki_temp_write(ki_root *root, int dir,
+                                         kist_slice value, unsigned wishes,
                                          ki_temp *temp);
 
 /* Removes the file; keeps errno. */
