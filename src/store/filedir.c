@@ -283,17 +283,14 @@ ki_filedir_get(kist_store *store, kist_slice key, const kist_etag *unless,
             looking = !again;
         }
         if (!again && result != KIST_ERR_BUSY) {
-            break;
+            if (result == KIST_OK && stat != NULL) {
+                ki_filedir_stat(&status, stat);
+            }
+            return result;
         }
     }
-    if (result == KIST_ERR_BUSY) {
-        return KI_ROOT_FAIL(KIST_ERR_BUSY, dir->root, path.text,
-                            "changes while it is read");
-    }
-    if (result == KIST_OK && stat != NULL) {
-        ki_filedir_stat(&status, stat);
-    }
-    return result;
+    return KI_ROOT_FAIL(KIST_ERR_BUSY, dir->root, path.text,
+                        "changes while it is read");
 }
 
 /* --- opening

@@ -335,20 +335,20 @@ ki_filedir_put(kist_store *store, kist_slice key, kist_slice value,
  */
 
 /*
- * Looks, if there is a rule, decides and unlinks, under the lock.  ENOENT is
- * an answer: there was nothing, or, to a server that was asked twice, not any
- * more.
+ * Looks, if there is a rule, decides and unlinks, under the lock.  On NFS it
+ * always looks: a server that was asked twice says ENOENT the second time.
  */
 static kist_status
 unlink_value(change *at)
 {
+    const bool looks = at->rule != NULL || at->dir->root->remote;
     kist_status status = ki_root_lock(at->dir->root, at->place.fd);
 
     if (status != KIST_OK) {
         return status;
     }
     at->there = true;
-    if (at->rule != NULL) {
+    if (looks) {
         status = look(at);
     }
     if (status == KIST_OK && decide(at) && at->there) {
@@ -356,8 +356,8 @@ unlink_value(change *at)
             at->done.changed = true;
         }
         else if (errno == ENOENT || errno == EISDIR) {
-            at->done.changed = at->rule != NULL;
-            at->there = at->rule != NULL;
+            at->done.changed = looks;
+            at->there = looks;
         }
         else {
             status = KI_ROOT_FAIL(KIST_ERR_IO, at->dir->root, at->path.text,

@@ -88,7 +88,11 @@ ki_filedir_scan_next(ki_cursor *cursor, ki_found *found)
         }
         if (cursor->stats) {
             if (ki_dirio->stat(walk->fd, name, &file) != 0) {
-                continue;
+                if (errno == ENOENT) {
+                    continue;
+                }
+                return KI_ROOT_FAIL(KIST_ERR_IO, walk->dir->root, name,
+                                    "stat");
             }
             ki_filedir_stat(&file, &found->stat);
         }

@@ -272,8 +272,16 @@ ki_root_renew(ki_root *root, bool make, bool *again)
     *again = false;
     ki_latch_take(&root->latch);
     // A directory that was removed has no name left.
-    if (ki_io->fstat(root->fd, &status) != 0 || status.st_nlink == 0) {
+    if (ki_io->fstat(root->fd, &status) == 0) {
+        if (status.st_nlink == 0) {
+            result = reopen(root, make, again);
+        }
+    }
+    else if (errno == ESTALE) {
         result = reopen(root, make, again);
+    }
+    else {
+        result = KI_ROOT_FAIL(KIST_ERR_IO, root, "", "stat");
     }
     ki_latch_drop(&root->latch);
     return result;
