@@ -165,7 +165,8 @@ void kist_store_close(kist_store *store);
 
 /*
  * Reads the value into `value`, whose contents it replaces, and its ETag into
- * `etag` (may be NULL).  NOTFOUND, INVALID, CORRUPT, TOOBIG, IO, NOMEM.
+ * `etag` (may be NULL).  NOTFOUND, INVALID, CORRUPT, TOOBIG, IO, NOMEM:
+ * `value` is empty then.
  */
 KIST_NODISCARD kist_status kist_store_get(kist_store *store, kist_slice key,
                                           kist_buf *value, kist_etag *etag);
@@ -175,7 +176,8 @@ KIST_NODISCARD kist_status kist_store_get(kist_store *store, kist_slice key,
 KIST_NODISCARD kist_status kist_store_put(kist_store *store, kist_slice key,
                                           kist_slice value, kist_etag *etag);
 
-/* NOTFOUND if there is none; POLICY, LOCKED, READONLY, INVALID, IO. */
+/* NOTFOUND if there is none; POLICY, whether or not there is one; LOCKED,
+ * READONLY, INVALID, IO. */
 KIST_NODISCARD kist_status kist_store_remove(kist_store *store,
                                              kist_slice key);
 
@@ -225,7 +227,8 @@ typedef struct kist_outcome {
 /*
  * Reads the value, if condition->fetch says so, whether or not the condition
  * holds; an absent key is an outcome, not a failure.  The value is the one
- * that outcome->after belongs to.
+ * that outcome->after belongs to.  *value is empty unless outcome->found is
+ * KIST_FOUND_VALUE; so it is in all conditional calls.
  */
 KIST_NODISCARD kist_status kist_store_get_if(kist_store *store, kist_slice key,
                                              const kist_condition *condition,
@@ -235,8 +238,10 @@ KIST_NODISCARD kist_status kist_store_get_if(kist_store *store, kist_slice key,
 /*
  * Puts `given` if the condition holds; if it does not, the present value is
  * read into `value` as condition->fetch says.  `value` may be NULL if fetch is
- * NEVER.  POLICY if the condition holds, the store is append-only and there is
- * a value.
+ * NEVER.  The outcome is of one moment; if others write while the value is
+ * read that stopped it, the condition is held against theirs.  POLICY if the
+ * condition holds, the store is append-only and there is a value; BUSY after a
+ * thousand others.
  */
 KIST_NODISCARD kist_status kist_store_put_if(kist_store *store, kist_slice key,
                                              kist_slice given,
@@ -274,8 +279,10 @@ typedef kist_decision (*kist_transformer)(void *context,
 
 /*
  * Changes a value by what it is now; no other writer's change is lost.  After
- * `retries_max` further attempts (SIZE_MAX: any number) KIST_ERR_BUSY.  *etag
- * (may be NULL) is what the key has afterwards.
+ * `retries_max` further attempts (SIZE_MAX: any number), between which it
+ * waits up to a tenth of a second, KIST_ERR_BUSY.  *etag (may be NULL) is what
+ * the key has afterwards.  POLICY if the store is append-only and there is a
+ * value that is not kept.
  */
 KIST_NODISCARD kist_status kist_store_transform(
     kist_store *store, kist_slice key, kist_transformer transformer,
@@ -286,8 +293,8 @@ KIST_NODISCARD kist_status kist_store_transform(
 
 /*
  * Reads `count` values, several at a time.  statuses[i] tells how each went
- * (OK, NOTFOUND, ...); values[i] are the caller's buffers.  Fails as a whole
- * with INVALID (nothing was read) and NOMEM.
+ * (OK, NOTFOUND, ...); values[i] are the caller's buffers, empty where it is
+ * not OK.  Fails as a whole with INVALID (nothing was read) and NOMEM.
  */
 KIST_NODISCARD kist_status kist_store_get_many(kist_store *store,
                                                const kist_slice *keys,
@@ -317,7 +324,7 @@ KIST_NODISCARD kist_status kist_store_is_empty(kist_store *store, bool *empty);
 KIST_NODISCARD kist_status kist_store_random(kist_store *store, kist_buf *key);
 
 /* Removes every value, and the directories that are left empty.  *count (may
- * be NULL) is how many there were. */
+ * be NULL) is how many there were.  POLICY if the store is append-only. */
 KIST_NODISCARD kist_status kist_store_clear(kist_store *store,
                                             uint64_t *count);
 
@@ -367,7 +374,11 @@ void kist_store_scan_close(kist_store_scan *scan);
 /*
  * `main` with a copy of its values in `data`, each good for the ETag that
  * stands in `etags` under the same key.  Every get asks `main` whether the
- * ETag is still its own.  INVALID if one of them is append-only.
+ * ETag is still its own; no get answers anything else than `main` would,
+ * whoever shares the caches, and whatever fails or dies (how: src/store/
+ * cachestore.c).  Beside `etags` stand entries of the format that adds "_of"
+ * to its own.  INVALID if `main` is append-only, or a cache append-only or
+ * read-only; UNSUPPORTED if `etags` has no other formats (NFS).
  */
 KIST_NODISCARD kist_status kist_store_cached(kist_store *main,
                                              kist_store *data,
@@ -375,7 +386,7 @@ KIST_NODISCARD kist_status kist_store_cached(kist_store *main,
                                              kist_store **store);
 
 /* An append-only `main` whose values are kept in `data`, too, and never asked
- * for again.  INVALID if `main` is not append-only. */
+ * for again; ETags and sizes are.  INVALID if `main` is not append-only. */
 KIST_NODISCARD kist_status kist_store_cached_appendonly(kist_store *main,
                                                         kist_store *data,
                                                         kist_store **store);

@@ -9,20 +9,12 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "os/mutexwait.h"
 
-#if defined(__SANITIZE_THREAD__)
-#define HAS_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HAS_TSAN 1
-#endif
-#endif
-
-#ifdef HAS_TSAN
+#ifdef KI_MUTEX_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
 
-#define NS_PER_S  1000000000L
 #define NS_PER_MS 1000000u
 
 kist_status
@@ -56,7 +48,7 @@ ki_shmlock_init(ki_shmlock *lock)
 static ki_lock_result
 translate(ki_shmlock *lock, int result)
 {
-#ifdef HAS_TSAN
+#ifdef KI_MUTEX_TSAN
     // It takes a lock inherited from the dead for one not taken.
     if (result == EOWNERDEAD) {
         __tsan_mutex_pre_lock(&lock->mutex, 0);
@@ -79,25 +71,6 @@ translate(ki_shmlock *lock, int result)
 }
 
 /*
- * Before glibc 2.30 only the clock on the wall can be waited by, and
- * ThreadSanitizer knows of no other.
- */
-#if !defined(__GLIBC__) || defined(HAS_TSAN)
-#define WALL_CLOCK 1
-#elif !__GLIBC_PREREQ(2, 30)
-#define WALL_CLOCK 1
-#endif
-
-#ifndef WALL_CLOCK
-#define LOCK_CLOCK CLOCK_MONOTONIC
-#define LOCK_UNTIL(mutex, time)                                               \
-    pthread_mutex_clocklock(mutex, LOCK_CLOCK, time)
-#else
-#define LOCK_CLOCK              CLOCK_REALTIME
-#define LOCK_UNTIL(mutex, time) pthread_mutex_timedlock(mutex, time)
-#endif
-
-/*
  * Not by pthread_mutex_trylock(): glibc's leaves a mutex that cannot be
  * recovered locked, so that all others would wait for it until their time is
  * over.  A deadline in the past does not wait either.
@@ -107,7 +80,7 @@ ki_shmlock_try(ki_shmlock *lock)
 {
     const struct timespec past = {0};
 
-    return translate(lock, LOCK_UNTIL(&lock->mutex, &past));
+    return translate(lock, ki_mutex_lock_until(&lock->mutex, &past));
 }
 
 ki_lock_result
@@ -120,14 +93,8 @@ ki_shmlock_take(ki_shmlock *lock, uint32_t timeout_ms)
     if (result != KI_LOCK_TIMEOUT || timeout_ms == 0) {
         return result;
     }
-    clock_gettime(LOCK_CLOCK, &until);
-    until.tv_sec += (time_t)(timeout_ms / 1000);
-    until.tv_nsec += (long)(timeout_ms % 1000 * NS_PER_MS);
-    if (until.tv_nsec >= NS_PER_S) {
-        until.tv_nsec -= NS_PER_S;
-        until.tv_sec++;
-    }
-    return translate(lock, LOCK_UNTIL(&lock->mutex, &until));
+    until = ki_mutex_deadline(timeout_ms);
+    return translate(lock, ki_mutex_lock_until(&lock->mutex, &until));
 }
 
 void

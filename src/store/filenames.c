@@ -160,7 +160,9 @@ list_all(listing *list)
             return status;
         }
     }
-    list->names->kept = keep && status == KIST_END && !list->full;
+    // Where not even the first directory is there, no mtime tells when it is.
+    list->names->kept = keep && status == KIST_END && !list->full &&
+                        list->names->dir_count > 0;
     return status == KIST_END ? KIST_OK : status;
 }
 

@@ -59,7 +59,9 @@ KIST_NODISCARD kist_status ki_key_check(kist_slice key);
  * Appends the path of a checked `key` to what *path holds (a sub-store's
  * prefix, ending in "/", or nothing).  With `format`, it is that of a value;
  * with NULL that of a directory, ending in "/".  INVALID by (1), and for names
- * and paths that are too long.
+ * and paths that are too long: a component with its digest has 253 bytes at
+ * most (the peer lists no more), with the format 255.  *path is then as it
+ * was.
  */
 KIST_NODISCARD kist_status ki_key_path(kist_slice key, unsigned digest_len,
                                        const char *format, ki_path *path);

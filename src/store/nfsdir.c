@@ -19,7 +19,8 @@
 /* How far the key is looked for: each of its bytes may be an escape of six. */
 #define HEAD_MAX (KI_NFSKEY_SIZE_MAX * 6 + READ_FIRST)
 
-#define FILE_FLAGS (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+#define SHARD_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+#define FILE_FLAGS  (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
 
 /* --- opening and closing ----------------------------------------------------
  */
@@ -128,6 +129,21 @@ ki_nfsdir_path(const ki_nfsdir *dir, kist_slice key,
     path->text[path->size] = '\0';
 }
 
+/* Opens a shard: its descriptor, or -1 and errno. */
+static int
+open_shard(const ki_nfsdir *dir, const char *name)
+{
+    const int base = dir->root->fd;
+    int fd = ki_dirio->open_beneath(base, name, SHARD_FLAGS);
+
+    // That it is missing may be what this client remembers.
+    if (fd < 0 && errno == ENOENT && dir->root->remote) {
+        ki_root_freshen(dir->root, base);
+        fd = ki_dirio->open_beneath(base, name, SHARD_FLAGS);
+    }
+    return fd;
+}
+
 /* True if `name` is listed in directory `fd`, asked of the server. */
 static bool
 is_listed(int fd, const char *name)
@@ -159,17 +175,15 @@ is_listed(int fd, const char *name)
 static int
 try_open(const ki_nfsdir *dir, ki_path *path)
 {
-    const int base = dir->root->fd;
     int shard;
     int fd;
     int error;
 
     if (!dir->root->remote) {
-        return ki_dirio->open_beneath(base, path->text, FILE_FLAGS);
+        return ki_dirio->open_beneath(dir->root->fd, path->text, FILE_FLAGS);
     }
     path->text[2] = '\0';
-    shard = ki_dirio->open_beneath(base, path->text,
-                                   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    shard = open_shard(dir, path->text);
     path->text[2] = '/';
     if (shard < 0) {
         return -1;
@@ -286,9 +300,7 @@ check_key(const ki_nfsdir *dir, const ki_path *path, kist_slice key,
         status = KI_ROOT_FAIL(KIST_ERR_CORRUPT, dir->root, path->text,
                               "not a key and a value");
     }
-    else if (status == KIST_OK &&
-             (found.size != key.size ||
-              memcmp(found.data, key.data, key.size) != 0)) {
+    else if (status == KIST_OK && !ki_nfskey_same(found, key)) {
         status = KI_ROOT_FAIL(KIST_ERR_CORRUPT, dir->root, path->text,
                               "the value of another key");
     }
@@ -455,6 +467,7 @@ name_own(char name[KI_NFS_OWN_NAME_SIZE], const char *stem, const char *format)
 static kist_status
 open_dir(ki_nfsdir *dir, const char *path, const kist_store_options *options)
 {
+    struct stat root;
     kist_status status = ki_store_init(&dir->store, &nfs_ops, options);
 
     if (status != KIST_OK) {
@@ -473,7 +486,11 @@ open_dir(ki_nfsdir *dir, const char *path, const kist_store_options *options)
     name_own(dir->index_name, "_index.", dir->store.format);
     name_own(dir->list_name, "_kist_", dir->store.format);
     name_own(dir->was_name, "_kist_was_", dir->store.format);
-    return ki_root_open(path, &dir->store.options, &dir->root);
+    status = ki_root_open(path, &dir->store.options, &dir->root);
+    if (status == KIST_OK && ki_io->fstat(dir->root->fd, &root) == 0) {
+        dir->mode = root.st_mode;
+    }
+    return status;
 }
 
 kist_status

@@ -34,6 +34,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "os/latch.h"
 #include "store/key.h"
@@ -56,6 +57,7 @@ typedef struct ki_nfsdir {
     kist_store store;
     ki_root *root;
     ki_nfsformat format;
+    mode_t mode;                           // of the root, when it was opened
     char index_name[KI_NFS_OWN_NAME_SIZE]; // of the files above
     char list_name[KI_NFS_OWN_NAME_SIZE];
     char was_name[KI_NFS_OWN_NAME_SIZE];

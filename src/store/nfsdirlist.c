@@ -14,8 +14,8 @@
 #include "os/io.h"
 #include "store/nfsdirtemp.h"
 
-#define ENTRIES_SIZE    32768
-#define DIRECTORY_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+#define ENTRIES_SIZE 32768
+#define SHARD_FLAGS  (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
 /* A clock that shows no nanoseconds ticks once in two seconds, at worst. */
 #define TICK_COARSE_NS INT64_C(2500000000)
@@ -302,7 +302,7 @@ try_shard(name_survey *survey, unsigned shard)
     }
     if (dir->root->remote || before == NULL || before->ctime_ns[shard] == 0 ||
         believed(dir, &status_of) != before->ctime_ns[shard]) {
-        fd = ki_dirio->open_beneath(dir->root->fd, name, DIRECTORY_FLAGS);
+        fd = ki_dirio->open_beneath(dir->root->fd, name, SHARD_FLAGS);
         if (fd < 0) {
             return miss_shard(survey, shard);
         }
@@ -584,6 +584,8 @@ bring_up_to_date(ki_nfsdir *dir, name_survey *survey)
     survey->known = dir->noted;
     dir->noted = (ki_nfsmap){0};
     ki_latch_drop(&dir->noting);
+    // Which shards are missing may be what this client remembers.
+    ki_root_freshen(dir->root, dir->root->fd);
     for (unsigned i = 0; status == KIST_OK && i < KI_NFS_SHARDS; i++) {
         status = see_shard(survey, i);
     }

@@ -145,7 +145,7 @@ give_name(change_step *step, const ki_place *place, ki_nfstemp *temp)
     bool act;
 
     status = judge(step, place, &before, &there, &act);
-    if (status == KIST_OK && act && there) {
+    if (status == KIST_OK && act && there && temp->seen) {
         status = make_later(step, temp, &before);
     }
     if (status != KIST_OK || !act) {
@@ -158,7 +158,9 @@ give_name(change_step *step, const ki_place *place, ki_nfstemp *temp)
                                         step->dir->store.options.append_only));
     if (status == KIST_OK) {
         step->change.changed = true;
-        ki_filedir_etag(&temp->status, &step->change.after);
+        if (temp->seen) {
+            ki_filedir_etag(&temp->status, &step->change.after);
+        }
     }
     return status == KIST_ERR_EXISTS ? KIST_END : status;
 }
@@ -240,9 +242,10 @@ static kist_status
 try_put(change_step *step)
 {
     ki_root *root = step->dir->root;
+    ki_nfstemp_how how;
     ki_nfstemp temp;
     ki_place place;
-    struct stat status_of;
+    struct stat before;
     kist_status status;
     bool there;
     bool act;
@@ -253,15 +256,16 @@ try_put(change_step *step)
         return status;
     }
     // If it is refused anyway nothing need be written.
-    status = judge(step, &place, &status_of, &there, &act);
+    status = judge(step, &place, &before, &there, &act);
     if (status != KIST_OK || !act) {
         goto out;
     }
-    if (ki_io->fstat(place.fd, &status_of) != 0) {
-        status_of.st_mode = 0;
-    }
-    status = ki_nfstemp_write(root, place.fd, status_of.st_mode, *step->value,
-                              syncs(step, KIST_STORE_SYNC), &temp);
+    how = (ki_nfstemp_how){
+        .shared = step->dir->mode,
+        .sync = syncs(step, KIST_STORE_SYNC),
+        .look = step->asked,
+    };
+    status = ki_nfstemp_write(root, place.fd, *step->value, &how, &temp);
     if (status == KIST_OK && syncs(step, KIST_STORE_GROUP)) {
         status = ki_root_sync_group(root);
         if (status != KIST_OK) {
@@ -302,6 +306,7 @@ try_remove(change_step *step)
 static kist_status
 run(change_step *step)
 {
+    ki_root *root = step->dir->root;
     const bool put = step->value != NULL;
     kist_status status = KIST_ERR_NOTFOUND;
     bool again = true;
@@ -310,8 +315,10 @@ run(change_step *step)
         status = put ? try_put(step) : try_remove(step);
         again = status == KIST_END;
         if (status == KIST_ERR_NOTFOUND) {
-            status = ki_root_renew(step->dir->root, put, &again);
-            again = again || put;
+            status = ki_root_renew(root, put, &again);
+            // That it is missing may be what this client remembers.
+            again = again || put || (root->remote && tries == 0);
+            ki_root_freshen(root, root->fd);
             if (status == KIST_OK) {
                 status = KIST_ERR_NOTFOUND;
             }
@@ -371,8 +378,7 @@ check_value(const ki_nfsdir *dir, kist_slice key, kist_slice value)
         ki_nfskey_read(dir->format, value, true, &scratch, &found);
 
     if (status == KIST_ERR_CORRUPT ||
-        (status == KIST_OK && (found.size != key.size ||
-                               memcmp(found.data, key.data, key.size) != 0))) {
+        (status == KIST_OK && !ki_nfskey_same(found, key))) {
         status = KI_FAIL(KIST_ERR_INVALID, NULL, KI_NO_OFFSET,
                          "value: not a pair of this key and a value");
     }

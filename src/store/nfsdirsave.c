@@ -168,13 +168,11 @@ kist_status
 ki_nfsdir_replace(const ki_nfsdir *dir, const char *name, kist_slice data,
                   bool sync)
 {
-    const int fd = dir->root->fd;
-    struct stat root = {0};
+    const ki_nfstemp_how how = {.shared = dir->mode, .sync = sync};
     ki_nfstemp temp;
-    kist_status status;
+    kist_status status =
+        ki_nfstemp_write(dir->root, dir->root->fd, data, &how, &temp);
 
-    (void)ki_io->fstat(fd, &root);
-    status = ki_nfstemp_write(dir->root, fd, root.st_mode, data, sync, &temp);
     return status == KIST_OK ? ki_nfstemp_name(dir->root, &temp, name, false)
                              : status;
 }

@@ -90,8 +90,8 @@ sync_file(int fd)
 }
 
 kist_status
-ki_nfstemp_write(const ki_root *root, int dir, mode_t shared, kist_slice data,
-                 bool sync, ki_nfstemp *temp)
+ki_nfstemp_write(const ki_root *root, int dir, kist_slice data,
+                 const ki_nfstemp_how *how, ki_nfstemp *temp)
 {
     const char *what = "write";
     int fd = -1;
@@ -103,7 +103,7 @@ ki_nfstemp_write(const ki_root *root, int dir, mode_t shared, kist_slice data,
         fd = ki_dirio->open(dir, temp->name,
                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
                                 O_CLOEXEC,
-                            0644 | (shared & 022));
+                            (mode_t)0644 | (how->shared & (mode_t)022));
         if (fd < 0 && errno != EEXIST) {
             break;
         }
@@ -117,11 +117,12 @@ ki_nfstemp_write(const ki_root *root, int dir, mode_t shared, kist_slice data,
         goto fail;
     }
     what = "sync";
-    if (sync && sync_file(fd) != 0) {
+    if (how->sync && sync_file(fd) != 0) {
         goto fail;
     }
     what = "stat";
-    if (ki_io->fstat(fd, &temp->status) != 0) {
+    temp->seen = how->look || root->remote;
+    if (temp->seen && ki_io->fstat(fd, &temp->status) != 0) {
         goto fail;
     }
     // A server tells only now that its disk is full.
@@ -157,7 +158,7 @@ is_named(const ki_nfstemp *temp, const char *name)
 {
     struct stat status;
 
-    return ki_dirio->stat(temp->dir, name, &status) == 0 &&
+    return temp->seen && ki_dirio->stat(temp->dir, name, &status) == 0 &&
            status.st_ino == temp->status.st_ino &&
            status.st_dev == temp->status.st_dev &&
            status.st_size == temp->status.st_size;

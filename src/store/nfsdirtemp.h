@@ -27,28 +27,36 @@
 typedef struct ki_nfstemp {
     int dir; // of the caller
     char name[KI_NFSTEMP_NAME_SIZE];
+    bool seen;          // `status` is known
     struct stat status; // after the last byte was written
 } ki_nfstemp;
 
+/* How a file is written. */
+typedef struct ki_nfstemp_how {
+    mode_t shared; // others may write the file only if they may write to the
+                   // directory that has this mode
+    bool sync;     // its bytes are safe at return
+    bool look;     // fill in temp->status; always done on a remote root
+} ki_nfstemp_how;
+
 /*
- * Writes `data` into a new file in directory `dir` and closes it; with `sync`,
- * its bytes are safe then.  Its mode is what the umask leaves of 0666, and
- * others may write it only if they may write to the directory that `shared` is
- * the mode of.  The caller renames it or calls ki_nfstemp_discard().  NOTFOUND
- * without detail if the directory is gone; IO.
+ * Writes `data` into a new file in directory `dir` and closes it.  Its mode is
+ * what the umask leaves of 0666.  The caller renames it or calls
+ * ki_nfstemp_discard().  NOTFOUND without detail if the directory is gone; IO.
  */
 KIST_NODISCARD kist_status ki_nfstemp_write(const ki_root *root, int dir,
-                                            mode_t shared, kist_slice data,
-                                            bool sync, ki_nfstemp *temp);
+                                            kist_slice data,
+                                            const ki_nfstemp_how *how,
+                                            ki_nfstemp *temp);
 
 /* Removes the file; keeps errno. */
 void ki_nfstemp_discard(const ki_nfstemp *temp);
 
 /*
  * Gives the file its name; `exclusive`: EXISTS without detail if that is
- * taken.  A name that is there already and is of this file is a success: the
- * server was asked twice.  NOTFOUND without detail if the directory is gone;
- * IO.  On failure the file is discarded.
+ * taken.  On a remote root, a name that is there already and is of this file
+ * is a success: the server was asked twice.  NOTFOUND without detail if the
+ * directory is gone; IO.  On failure the file is discarded.
  */
 KIST_NODISCARD kist_status ki_nfstemp_name(const ki_root *root,
                                            const ki_nfstemp *temp,

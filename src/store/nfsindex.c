@@ -497,7 +497,7 @@ add_json(kist_buf *data, kist_slice key)
         }
         begin = at + 1;
     }
-    if (status == KIST_OK) {
+    if (status == KIST_OK && begin < key.size) {
         status = kist_buf_append(data, text + begin, key.size - begin);
     }
     return status == KIST_OK ? kist_buf_append(data, "\"", 1) : status;

@@ -39,6 +39,14 @@ void ki_nfsname_write(const uint8_t digest[KI_SHA256_SIZE],
 /* Reads 64 digits in small letters; false if they are something else. */
 bool ki_nfsname_read(const char *digits, uint8_t digest[KI_SHA256_SIZE]);
 
+/* True if both have the same bytes. */
+static inline bool
+ki_nfskey_same(kist_slice left, kist_slice right)
+{
+    return left.size == right.size &&
+           (left.size == 0 || memcmp(left.data, right.data, left.size) == 0);
+}
+
 /* True if `text` is UTF-8 without surrogates. */
 bool ki_nfskey_valid(kist_slice text);
 

@@ -292,6 +292,12 @@ follow(kist_store *store, kist_slice key, kist_decision decision,
         return KI_FAIL(KIST_ERR_POLICY, NULL, KI_NO_OFFSET,
                        "the store is append-only");
     }
+    if (store->options.append_only && decision == KIST_REMOVE) {
+        // Nothing was there; nothing is done, if that is still so.
+        status = store->ops->get(store, key, NULL, NULL, NULL, NULL);
+        change->satisfied = status == KIST_ERR_NOTFOUND;
+        return change->satisfied ? KIST_OK : status;
+    }
     return decision == KIST_REPLACE
                ? store->ops->put(store, key, kist_buf_slice(next), &rule,
                                  change)

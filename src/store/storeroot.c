@@ -14,6 +14,7 @@
 #include "os/dirio.h"
 #include "os/inflight.h"
 #include "os/io.h"
+#include "os/mutexwait.h"
 
 #define FS_NFS  0x6969u
 #define FS_SMB  0xfe534d42u
@@ -381,12 +382,8 @@ ki_root_lock(ki_root *root, int fd)
     else {
         deadline_ns =
             ki_clock_ns() + (uint64_t)root->lock_timeout_ms * 1000000u;
-        until = (struct timespec){
-            .tv_sec = (time_t)(deadline_ns / 1000000000u),
-            .tv_nsec = (long)(deadline_ns % 1000000000u),
-        };
-        if (pthread_mutex_clocklock(&root->writer, CLOCK_MONOTONIC, &until) !=
-            0) {
+        until = ki_mutex_deadline((uint64_t)root->lock_timeout_ms);
+        if (ki_mutex_lock_until(&root->writer, &until) != 0) {
             return KI_ROOT_FAIL(KIST_ERR_LOCKED, root, "",
                                 "another thread writes");
         }
