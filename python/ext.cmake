@@ -8,6 +8,14 @@ find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)
 
 file(GLOB KIST_EXT_SOURCES CONFIGURE_DEPENDS python/ext/*.c)
 Python_add_library(kist_core MODULE WITH_SOABI ${KIST_EXT_SOURCES})
+
+# LZ4's block functions, for the frames that joblib writes: code of others, so
+# without our warnings; nothing of it leaves the module.
+add_library(kist_lz4 OBJECT third_party/lz4/lz4.c)
+target_compile_options(kist_lz4 PRIVATE -fvisibility=hidden -w)
+target_compile_definitions(kist_lz4 PRIVATE LZ4LIB_VISIBILITY=)
+target_include_directories(kist_core SYSTEM PRIVATE third_party/lz4)
+target_sources(kist_core PRIVATE $<TARGET_OBJECTS:kist_lz4>)
 set_target_properties(kist_core PROPERTIES
   OUTPUT_NAME _core
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/python/kist)

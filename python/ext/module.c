@@ -2,6 +2,7 @@
 
 #include "collbase.h"
 #include "errors.h"
+#include "fmt.h"
 #include "kpychest.h"
 #include "memgap.h"
 #include "memobj.h"
@@ -27,6 +28,17 @@ static const struct {
     [KPY_LAZY_NEWOBJ] = {"copyreg", "__newobj__"},
     [KPY_LAZY_SAVE_TREE] = {"kist.memfs._archive", "save_tree"},
     [KPY_LAZY_LOAD_TREE] = {"kist.memfs._archive", "load_tree"},
+    [KPY_LAZY_DEEPCOPY] = {"copy", "deepcopy"},
+    [KPY_LAZY_PICKLE_DUMPS] = {"pickle", "dumps"},
+    [KPY_LAZY_PICKLE_LOADS] = {"pickle", "loads"},
+    [KPY_LAZY_HMAC_DIGEST] = {"hmac", "digest"},
+    [KPY_LAZY_JSON_SCAN] = {"json", "JSONDecoder"},
+    [KPY_LAZY_FMT_INFLATE] = {"kist.persidict.formats", "_inflate"},
+    [KPY_LAZY_FMT_ARRAYS] = {"kist.persidict.formats", "_load_arrays"},
+    [KPY_LAZY_FMT_JSON_DUMP] = {"kist.persidict.formats", "_json_dump"},
+    [KPY_LAZY_FMT_JSON_LOAD] = {"kist.persidict.formats", "_json_load"},
+    [KPY_LAZY_FMT_CHECK_PRIVATE] = {"kist.persidict.formats_trust",
+                                    "check_private"},
 };
 
 static const char *const name_texts[KPY_NAME_COUNT] = {
@@ -60,6 +72,14 @@ static const char *const name_texts[KPY_NAME_COUNT] = {
     [KPY_NAME_AVAILABLE] = "available",
     [KPY_NAME_CURRENT] = "current",
     [KPY_NAME_LIMIT] = "limit",
+    [KPY_NAME_KEY] = "key",
+    [KPY_NAME_CONDITION] = "condition",
+    [KPY_NAME_EXPECTED_ETAG] = "expected_etag",
+    [KPY_NAME_RETRIEVE_VALUE] = "retrieve_value",
+    [KPY_NAME_VALUE] = "value",
+    [KPY_NAME_DEFAULT_VALUE] = "default_value",
+    [KPY_NAME_READ_SLOWLY] = "_read",
+    [KPY_NAME_GET_ITEM_IF] = "get_item_if",
     [KPY_NAME_RB] = "rb",
     [KPY_NAME_WB] = "wb",
     [KPY_NAME_AB] = "ab",
@@ -102,6 +122,20 @@ json_encode_of(PyObject *encoder_type)
     return encode;
 }
 
+/* JSONDecoder().scan_once: C, where the rest of a decoder is Python. */
+static PyObject *
+json_scan_of(PyObject *decoder_type)
+{
+    PyObject *decoder = PyObject_CallNoArgs(decoder_type);
+    PyObject *scan = NULL;
+
+    if (decoder != NULL) {
+        scan = PyObject_GetAttrString(decoder, "scan_once");
+        Py_DECREF(decoder);
+    }
+    return scan;
+}
+
 PyObject *
 kpy_lazy(kpy_state *state, kpy_lazy_id id)
 {
@@ -119,6 +153,9 @@ kpy_lazy(kpy_state *state, kpy_lazy_id id)
     Py_DECREF(module);
     if (found != NULL && id == KPY_LAZY_JSON_ENCODE) {
         Py_SETREF(found, json_encode_of(found));
+    }
+    if (found != NULL && id == KPY_LAZY_JSON_SCAN) {
+        Py_SETREF(found, json_scan_of(found));
     }
     if (found == NULL) {
         return NULL;
@@ -228,6 +265,13 @@ static PyMethodDef module_methods[] = {
     {"_normalize_path", module_normalize_path, METH_O,
      "_normalize_path($module, path, /)\n--\n\n"
      "A path as MemoryFileSystem understands it."},
+    {"_format_dumps", kpy_format_dumps, METH_VARARGS,
+     "_format_dumps($module, value, format, key, /)\n--\n\n"
+     "The bytes of a value: see kist.persidict.formats."},
+    {"_format_loads", kpy_format_loads, METH_VARARGS,
+     "_format_loads($module, data, format, trusted, key, inflated_max,\n"
+     "              place, /)\n--\n\n"
+     "The value of bytes: see kist.persidict.formats."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -266,6 +310,21 @@ memfs_add(PyObject *module)
                : 0;
 }
 
+/* What the stores of Python objects are made of. */
+static int
+stores_add(PyObject *module)
+{
+    return kpy_strtuple_type_add(module) < 0 ||
+                   kpy_storecond_add(module) < 0 ||
+                   kpy_storeres_add(module) < 0 ||
+                   kpy_localdict_type_add(module) < 0 ||
+                   kpy_filedict_type_add(module) < 0 ||
+                   kpy_nfsdict_type_add(module) < 0 ||
+                   kpy_storecache_type_add(module) < 0
+               ? -1
+               : 0;
+}
+
 static int
 module_exec(PyObject *module)
 {
@@ -282,6 +341,7 @@ module_exec(PyObject *module)
         kpy_list_type_add(module) < 0 || kpy_dict_type_add(module) < 0 ||
         kpy_dictview_type_add(module) < 0 || kpy_set_type_add(module) < 0 ||
         kpy_kist_type_add(module) < 0 || memfs_add(module) < 0 ||
+        stores_add(module) < 0 ||
         PyModule_AddStringConstant(module, "__version__", kist_version()) <
             0) {
         return -1;
@@ -304,6 +364,9 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     for (i = 0; i < KPY_LAZY_COUNT; i++) {
         Py_VISIT(state->lazy[i]);
     }
+    for (i = 0; i < KPY_PART_COUNT; i++) {
+        Py_VISIT(state->parts[i]);
+    }
     Py_VISIT(state->stats_like);
     Py_VISIT(state->time_names);
     Py_VISIT(state->time_time);
@@ -324,6 +387,9 @@ module_clear(PyObject *module)
     }
     for (i = 0; i < KPY_LAZY_COUNT; i++) {
         Py_CLEAR(state->lazy[i]);
+    }
+    for (i = 0; i < KPY_PART_COUNT; i++) {
+        Py_CLEAR(state->parts[i]);
     }
     for (i = 0; i < KPY_NAME_COUNT; i++) {
         Py_CLEAR(state->names[i]);

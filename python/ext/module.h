@@ -52,14 +52,51 @@ typedef enum kpy_type_id {
     KPY_TYPE_MEMFS,
     KPY_TYPE_MEMFILE,
     KPY_TYPE_MEMTEXT,
-    KPY_TYPE_MEMTICKET, /* a place in the queue for a file */
-    KPY_TYPE_MEMWALK,   /* what .walk() answers */
-    KPY_TYPE_MEMEXPORT, /* what .iter_export_tree() answers */
-    KPY_TYPE_MEMVIEW,   /* whose memory a .view() is */
-    KPY_TYPE_MEMQUOTA,  /* MFSQuotaExceededError */
-    KPY_TYPE_MEMNODES,  /* MFSNodeLimitExceededError */
+    KPY_TYPE_MEMTICKET,     /* a place in the queue for a file */
+    KPY_TYPE_MEMWALK,       /* what .walk() answers */
+    KPY_TYPE_MEMEXPORT,     /* what .iter_export_tree() answers */
+    KPY_TYPE_MEMVIEW,       /* whose memory a .view() is */
+    KPY_TYPE_MEMQUOTA,      /* MFSQuotaExceededError */
+    KPY_TYPE_MEMNODES,      /* MFSNodeLimitExceededError */
+    KPY_TYPE_SAFESTR,       /* SafeStrTuple */
+    KPY_TYPE_SAFESTR_FULL,  /* NonEmptySafeStrTuple */
+    KPY_TYPE_CONDRESULT,    /* ConditionalOperationResult */
+    KPY_TYPE_OPRESULT,      /* OperationResult */
+    KPY_TYPE_LOCALNODE,     /* a node of a LocalDict's tree: its backend */
+    KPY_TYPE_LOCALENTRY,    /* an item of it */
+    KPY_TYPE_LOCALBASE,     /* the base of LocalDict */
+    KPY_TYPE_LOCALITER,     /* what its iterations answer */
+    KPY_TYPE_APPENDCACHED,  /* the base of AppendOnlyDictCached */
+    KPY_TYPE_MUTABLECACHED, /* the base of MutableDictCached */
+    KPY_TYPE_FILEDICT,      /* the base of FileDirDict */
+    KPY_TYPE_FILESCAN,      /* what its iterations answer */
+    KPY_TYPE_NFSDICT,       /* the base of NfsDict */
     KPY_TYPE_COUNT
 } kpy_type_id;
+
+/*
+ * What kist.persidict puts into the state when it is imported (storeres.h);
+ * the order is that of part_names in storeres.c.
+ */
+typedef enum kpy_part_id {
+    KPY_PART_KEEP_CURRENT,
+    KPY_PART_DELETE_CURRENT,
+    KPY_PART_ANY_ETAG,
+    KPY_PART_ETAG_IS_THE_SAME,
+    KPY_PART_ETAG_HAS_CHANGED,
+    KPY_PART_ALWAYS_RETRIEVE,
+    KPY_PART_NEVER_RETRIEVE,
+    KPY_PART_IF_ETAG_CHANGED,
+    KPY_PART_ITEM_NOT_AVAILABLE,
+    KPY_PART_VALUE_NOT_RETRIEVED,
+    KPY_PART_JOKER,          /* the class */
+    KPY_PART_RETRIEVE_FLAG,  /* the class RetrieveValueFlag */
+    KPY_PART_POLICY_ERROR,   /* MutationPolicyError */
+    KPY_PART_CONFLICT_ERROR, /* ConcurrencyConflictError */
+    KPY_PART_BACKEND_ERROR,  /* BackendError */
+    KPY_PART_PERSIDICT,      /* the class PersiDict */
+    KPY_PART_COUNT
+} kpy_part_id;
 
 /* kist's own exceptions; errors.h says which status raises which. */
 typedef enum kpy_error_id {
@@ -92,6 +129,16 @@ typedef enum kpy_lazy_id {
     KPY_LAZY_NEWOBJ,    /* copyreg.__newobj__ */
     KPY_LAZY_SAVE_TREE, /* kist.memfs._archive */
     KPY_LAZY_LOAD_TREE,
+    KPY_LAZY_PICKLE_DUMPS,
+    KPY_LAZY_PICKLE_LOADS,
+    KPY_LAZY_HMAC_DIGEST,
+    KPY_LAZY_JSON_SCAN,   /* JSONDecoder().scan_once */
+    KPY_LAZY_FMT_INFLATE, /* kist.persidict.formats */
+    KPY_LAZY_FMT_ARRAYS,
+    KPY_LAZY_FMT_JSON_DUMP,
+    KPY_LAZY_FMT_JSON_LOAD,
+    KPY_LAZY_FMT_CHECK_PRIVATE,
+    KPY_LAZY_DEEPCOPY, /* copy.deepcopy */
     KPY_LAZY_COUNT
 } kpy_lazy_id;
 
@@ -127,6 +174,16 @@ typedef enum kpy_name_id {
     KPY_NAME_AVAILABLE,
     KPY_NAME_CURRENT,
     KPY_NAME_LIMIT,
+    /* the keywords of conditional operations, storecond.c */
+    KPY_NAME_KEY,
+    KPY_NAME_CONDITION,
+    KPY_NAME_EXPECTED_ETAG,
+    KPY_NAME_RETRIEVE_VALUE,
+    KPY_NAME_VALUE,
+    KPY_NAME_DEFAULT_VALUE,
+    /* what a cached store calls, storecache.c */
+    KPY_NAME_READ_SLOWLY,
+    KPY_NAME_GET_ITEM_IF,
     /* kist_memfs_mode, in its order */
     KPY_NAME_RB,
     KPY_NAME_WB,
@@ -165,6 +222,7 @@ typedef struct kpy_state {
     PyObject *time_names; /* the dict of module time */
     PyObject *time_time;  /* its function, as it was made */
     unsigned raised;      /* callbacks that left an exception, memgap.h */
+    PyObject *parts[KPY_PART_COUNT]; /* of kist.persidict, storeres.h */
 } kpy_state;
 
 extern struct PyModuleDef kpy_module_def;
@@ -216,6 +274,13 @@ int kpy_memtext_type_add(PyObject *module);
 int kpy_memticket_type_add(PyObject *module);
 int kpy_memlist_type_add(PyObject *module);
 int kpy_memport_type_add(PyObject *module);
+int kpy_strtuple_type_add(PyObject *module);
+int kpy_filedict_type_add(PyObject *module);
+int kpy_nfsdict_type_add(PyObject *module);
+int kpy_storeres_add(PyObject *module);
+int kpy_storecond_add(PyObject *module);
+int kpy_localdict_type_add(PyObject *module);
+int kpy_storecache_type_add(PyObject *module);
 
 /* True if `object` is a FSList, FSDict or FSSet of this module. */
 static inline bool
