@@ -2,6 +2,7 @@
 
 import figures
 import figures_memfs
+import figures_store
 import matplotlib
 
 matplotlib.use("svg")
@@ -230,6 +231,30 @@ def memfs(rows, path):
     save(figure, path)
 
 
+def stores(rows, path):
+    """CPU time of the calls of a FileDirDict, beside the system calls."""
+    shown = list(figures_store.FLOORS)
+    figure, axes = plt.subplots(figsize=(10, 4))
+    engines = (("kist", "o", KIST), ("persidict", "s", GREYS[0]))
+    for engine, mark, color in engines:
+        for form, filled in (("json", color), ("pkl", "none")):
+            axes.plot(shown, [figures.median(
+                rows, "us", what="filedir", engine=engine, format=form,
+                call=call) or float("nan") for call in shown], mark,
+                color=color, markerfacecolor=filled,
+                label=f"{engine}, {form}")
+    axes.plot(shown, [figures.median(
+        rows, "us", bench="store_floor", call=floor) or float("nan")
+        for floor in figures_store.FLOORS.values()], "_", color="black",
+        markersize=18, label="system calls")
+    axes.set_yscale("log")
+    axes.set_ylabel("CPU us an operation")
+    axes.set_xticks(range(len(shown)),
+                    [call.replace("_", "\n") for call in shown])
+    axes.legend(fontsize=7)
+    save(figure, path)
+
+
 PLOTS = {
     "kv": (("kv.svg", kv, "CPU time of every operation"),
            ("kv_ratios.svg", ratios, "peers over kist")),
@@ -240,4 +265,5 @@ PLOTS = {
     "latency": (("latency.svg", latency, "puts while a store grows"),),
     "python": (("python.svg", python, "a dict's operations in Python"),),
     "memfs": (("memfs.svg", memfs, "peers over kist, files in memory"),),
+    "stores": (("stores.svg", stores, "calls on a directory of values"),),
 }

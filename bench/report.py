@@ -2,6 +2,7 @@
 
 import figures
 import figures_memfs
+import figures_store
 import plots
 
 TITLES = {
@@ -13,6 +14,7 @@ TITLES = {
     "latency": "Put latency while a store grows",
     "python": "Python's dict, list and set",
     "memfs": "Files in memory",
+    "stores": "Stores",
 }
 
 NOTES = {
@@ -67,6 +69,19 @@ NOTES = {
              "objects. Calls are of one "
              "process, kist and D-MemFS in turn; C is the same call without "
              "Python, files copied where Python keeps objects.",
+    "stores": "CPU us an operation (user and system, all threads of the "
+              "process), on tmpfs, 10 000 keys in one directory; an entry "
+              "for what goes over all of them, a call for bool, random_key "
+              "and newest(10). Values are dicts of four fields. The floor is "
+              "a C program that does nothing but the system calls which the "
+              "operation cannot do without, below an open directory. Each "
+              "engine has a process of its own, next to its peer. kist is as "
+              "it comes: every put is synced. diskcache is one SQLite file "
+              "and joblib.Memory a directory for each result; neither syncs. "
+              "Durable puts are wall time, 16 threads of one process, kist "
+              "with durability=\"group\"; the engines take turns. Updates "
+              "are lost when two processes add to one number with "
+              "transform_item.",
 }
 
 
@@ -394,6 +409,58 @@ def memfs_full(rows):
         f"{name} {version}" for name, version in versions.items()) + ".\n"
 
 
+def stores_full(rows):
+    parts = []
+    names = dict.fromkeys(row["call"] for row in rows
+                          if row["bench"] in ("store_floor", "store_c"))
+    parts.append(table(
+        ("in C, us", "system calls", "kist"),
+        [[call, *(number(figures.median(rows, "us", bench=bench, call=call))
+                  for bench in ("store_floor", "store_c"))]
+         for call in names]))
+    calls = [row for row in rows if row["bench"] == "stores" and
+             "call" in row]
+    for what in dict.fromkeys(row["what"] for row in calls):
+        own = [row for row in calls if row["what"] == what]
+        engines = list(dict.fromkeys((row["engine"], row.get("format", ""))
+                                     for row in own))
+        parts.append(table(
+            (what.replace("_", " "), *(" ".join(pair).strip()
+                                       for pair in engines)),
+            [[call, *(number(figures.median(own, "us", call=call, **(
+                {"engine": engine, "format": form} if form else
+                {"engine": engine}))) for engine, form in engines)]
+             for call in dict.fromkeys(row["call"] for row in own)]))
+    durable = [row for row in rows if row.get("what") == "durable"]
+    parts.append(table(
+        ("durable puts of 16 threads", "where", "wall us", "CPU us"),
+        [[row["engine"], row["where"], number(row["wall_us"]),
+          number(row["us"])] for row in durable]))
+    lost = [row for row in rows if row.get("what") == "lost"]
+    parts.append(table(
+        ("two processes", "format", "additions", "lost", "wall us each"),
+        [[engine, form,
+          *(number(figures.median(lost, field, engine=engine, format=form))
+            for field in ("adds", "lost", "wall_us"))]
+         for engine, form in dict.fromkeys((row["engine"], row["format"])
+                                           for row in lost)]))
+    imports = [row for row in rows if row.get("what") == "import"]
+    parts.append(table(
+        ("import", "CPU ms", "and with it"),
+        [[engine, number(figures.median(imports, "ms", engine=engine)),
+          ", ".join(next(row["imported"] for row in imports
+                         if row["engine"] == engine))]
+         for engine in engines_of(imports)]))
+    for row in rows:
+        if "problem" in row:
+            parts.append(f"Not measured on {row['where']}: "
+                         f"{row['problem']}\n")
+    versions = next((row["versions"] for row in rows if "versions" in row),
+                    {})
+    return "\n".join(parts) + "\n" + ", ".join(
+        f"{name} {version}" for name, version in versions.items()) + ".\n"
+
+
 FULL = {
     "kv": kv_full,
     "list": list_full,
@@ -403,6 +470,7 @@ FULL = {
     "latency": latency_full,
     "python": python_full,
     "memfs": memfs_full,
+    "stores": stores_full,
 }
 
 
@@ -456,7 +524,8 @@ def write(found, folder):
     """Writes folder/RESULTS.md; returns how many targets are reached and
     how many are not."""
     (folder / "plots").mkdir(parents=True, exist_ok=True)
-    of_section = {**figures.ROWS, "memfs": figures_memfs.memfs_rows}
+    of_section = {**figures.ROWS, "memfs": figures_memfs.memfs_rows,
+                  "stores": figures_store.store_rows}
     targets = {name: of_section[name](section["rows"])
                for name, section in found.items()}
     parts = ["# What kist costs, beside its peers\n",
