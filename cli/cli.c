@@ -172,6 +172,7 @@ cli_getopt(cli_call *cli, int argc, char **argv, const char *shorts,
             continue;
         }
         if (opt == OPT_DURABILITY) {
+            cli->has_durability = true;
             if (parse_durability(optarg, &cli->durability)) {
                 continue;
             }
@@ -218,6 +219,56 @@ cli_close(kist *k, int code)
         return cli_fail(status);
     }
     return code;
+}
+
+int
+cli_read_file(const char *name, kist_buf *contents)
+{
+    const bool from_stdin = strcmp(name, "-") == 0;
+    FILE *in = from_stdin ? stdin : fopen(name, "rbe");
+    kist_status status = KIST_OK;
+    uint8_t chunk[65536];
+    size_t got;
+    int code = CLI_OK;
+
+    if (in == NULL) {
+        return cli_error(CLI_IO, "%s: %s", name, strerror(errno));
+    }
+    while (status == KIST_OK &&
+           (got = fread(chunk, 1, sizeof(chunk), in)) > 0) {
+        status = kist_buf_append(contents, chunk, got);
+    }
+    if (status == KIST_OK) {
+        status = kist_buf_append(contents, "", 1);
+        contents->size -= status == KIST_OK;
+    }
+    if (ferror(in)) {
+        code = cli_error(CLI_IO, "%s: %s", name, strerror(errno));
+    }
+    else if (status != KIST_OK) {
+        code = cli_fail(status);
+    }
+    if (!from_stdin) {
+        fclose(in);
+    }
+    return code;
+}
+
+static int output_errno;
+
+void
+cli_write(const void *data, size_t size)
+{
+    if (size > 0 && fwrite(data, 1, size, stdout) != size &&
+        output_errno == 0) {
+        output_errno = errno;
+    }
+}
+
+int
+cli_output_errno(void)
+{
+    return output_errno;
 }
 
 bool

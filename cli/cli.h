@@ -34,6 +34,7 @@ typedef struct cli_call {
     bool quiet;
     bool json;
     bool read_only;
+    bool has_durability; /* it was given */
     kist_durability durability;
 } cli_call;
 
@@ -75,6 +76,19 @@ int cli_open(const cli_call *cli, const char *path, cli_access access,
 /* Closes `k`; a lost final sync turns `code` CLI_OK into its own. */
 int cli_close(kist *k, int code);
 
+/*
+ * Reads the file `name`, or standard input if it is "-", into the empty
+ * *contents, with a zero behind it that does not count.  CLI_OK, or it says
+ * what went wrong and returns the exit code.
+ */
+int cli_read_file(const char *name, kist_buf *contents);
+
+/* As fwrite() to standard output; remembers why it failed. */
+void cli_write(const void *data, size_t size);
+
+/* The errno of the first cli_write() that failed, or 0. */
+int cli_output_errno(void);
+
 /* True once standard output has failed: long output should stop. */
 bool cli_output_failed(void);
 
@@ -101,6 +115,7 @@ int cmd_ls(cli_call *cli, int argc, char **argv);
 int cmd_get(cli_call *cli, int argc, char **argv);
 int cmd_put(cli_call *cli, int argc, char **argv);
 int cmd_rm(cli_call *cli, int argc, char **argv);
+int cmd_cp(cli_call *cli, int argc, char **argv);
 int cmd_import(cli_call *cli, int argc, char **argv);
 int cmd_export(cli_call *cli, int argc, char **argv);
 int cmd_verify(cli_call *cli, int argc, char **argv);
@@ -112,6 +127,7 @@ extern const char cmd_ls_help[];
 extern const char cmd_get_help[];
 extern const char cmd_put_help[];
 extern const char cmd_rm_help[];
+extern const char cmd_cp_help[];
 extern const char cmd_import_help[];
 extern const char cmd_export_help[];
 extern const char cmd_verify_help[];

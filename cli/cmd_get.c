@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "jsonval.h"
+#include "storetarget.h"
 #include "target.h"
 
 const char cmd_get_help[] =
@@ -17,11 +18,22 @@ const char cmd_get_help[] =
     "  kist get people -c seen alice           is she in the set?\n"
     "  kist get people -c images logo > logo.png\n"
     "\n"
+    "  kist get docs/ uk/ada > ada.txt         of a store: a file's bytes\n"
+    "  kist get nfs:/shared/people ada         of an NfsDict, in JSON\n"
+    "\n"
     "Usage: kist get PATH [-c COLLECTION] KEY... [--json]\n"
+    "       kist get STORE KEY... [--format FORMAT] [--digest-len N] "
+    "[--json]\n"
     "\n"
     "  -c, --collection NAME  default: the root collection\n"
     "  -n, --no-newline       print nothing behind text\n"
-    "      --json             print JSON, and take set members as JSON\n"
+    "      --json             print JSON, and take set members as JSON; of a\n"
+    "                         store, an object with key, ETag and value\n"
+    "      --format FORMAT    of a store: what file names end in; default: "
+    "what\n"
+    "                         they do end in, if it is one thing\n"
+    "      --digest-len N     of a store: characters of the digest in file\n"
+    "                         names (4; 0: none)\n"
     "\n"
     "Text is printed as it is, and a newline; bytes are printed as they are,\n"
     "with a newline on a terminal only; everything else as JSON. A key that\n"
@@ -45,9 +57,7 @@ print_value(const get_job *getter, const kist_value *value)
         putchar('\n');
         return status;
     }
-    if (value->as.bytes.size > 0) {
-        fwrite(value->as.bytes.data, 1, value->as.bytes.size, stdout);
-    }
+    cli_write(value->as.bytes.data, value->as.bytes.size);
     if (!getter->no_newline && (!bytes || isatty(STDOUT_FILENO))) {
         putchar('\n');
     }
@@ -133,9 +143,12 @@ cmd_get(cli_call *cli, int argc, char **argv)
     static const struct option own[] = {
         {"collection", required_argument, NULL, 'c'},
         {"no-newline", no_argument, NULL, 'n'},
+        {"format", required_argument, NULL, CLI_OPT_FORMAT},
+        {"digest-len", required_argument, NULL, CLI_OPT_DIGEST},
         {NULL, 0, NULL, 0}};
     get_job getter = {.cli = cli};
-    const char *name = "";
+    cli_storewords words = {.given = NULL};
+    const char *name = NULL;
     int code;
     int opt;
 
@@ -146,14 +159,22 @@ cmd_get(cli_call *cli, int argc, char **argv)
         else if (opt == 'n') {
             getter.no_newline = true;
         }
-        else {
+        else if (!cli_store_option(cli, opt, &words)) {
             return cli->exit_code;
         }
     }
     if (argc - optind < 2) {
         return cli_usage(cli, "a PATH and a KEY are wanted");
     }
-    code = cli_target_open(cli, argv[optind], name, CLI_READ, &getter.target);
+    if (name == NULL && cli_names_store(argv[optind])) {
+        return cmd_store_get(cli, &words, getter.no_newline, argc - optind,
+                             argv + optind);
+    }
+    if (cli_store_unwanted(cli, &words) != CLI_OK) {
+        return CLI_USAGE;
+    }
+    code = cli_target_open(cli, argv[optind], name == NULL ? "" : name,
+                           CLI_READ, &getter.target);
     if (code != CLI_OK) {
         return code;
     }

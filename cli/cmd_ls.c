@@ -4,10 +4,12 @@
 #include <inttypes.h>
 
 #include "jsonval.h"
+#include "storetarget.h"
 #include "target.h"
 
 const char cmd_ls_help[] =
-    "Lists the collections of a kist, or the items of one of them.\n"
+    "Lists the collections of a kist, the items of one of them, or the keys\n"
+    "of a store.\n"
     "\n"
     "Examples:\n"
     "  kist ls people              its collections: kind, type, count, name\n"
@@ -16,12 +18,20 @@ const char cmd_ls_help[] =
     "  kist ls people users --keys\n"
     "  kist ls people users --json | jq .value\n"
     "\n"
+    "  kist ls docs/               of a store, the keys\n"
+    "  kist ls docs/ uk -l         those below uk/: size, time, ETag, key\n"
+    "  kist ls docs/ -t --limit 10 the ten newest\n"
+    "\n"
     "Usage: kist ls PATH [COLLECTION] [OPTION...]\n"
+    "       kist ls STORE [PREFIX] [OPTION...]\n"
     "\n"
     "  -r, --reverse   from the end to the beginning\n"
     "  -n, --limit N   no more than N\n"
     "  -k, --keys      of a dict only the keys\n"
     "      --json      an object a line\n"
+    "  -l, --long      of a store: size, time (UTC) and ETag, too\n"
+    "  -t, --time      of a store: the newest first, not by key\n"
+    "      --format FORMAT, --digest-len N   of a store: see kist get --help\n"
     "\n"
     "A line is KEY, a tab and the value in JSON; INDEX, tab, value of a "
     "list;\n"
@@ -162,11 +172,16 @@ cmd_ls(cli_call *cli, int argc, char **argv)
         {"reverse", no_argument, NULL, 'r'},
         {"limit", required_argument, NULL, 'n'},
         {"keys", no_argument, NULL, 'k'},
+        {"long", no_argument, NULL, 'l'},
+        {"time", no_argument, NULL, 't'},
+        {"format", required_argument, NULL, CLI_OPT_FORMAT},
+        {"digest-len", required_argument, NULL, CLI_OPT_DIGEST},
         {NULL, 0, NULL, 0}};
+    cli_storewords words = {.given = NULL};
     ls_job listing = {.cli = cli, .limit = UINT64_MAX};
     int opt;
 
-    while ((opt = cli_getopt(cli, argc, argv, "rn:k", own)) != -1) {
+    while ((opt = cli_getopt(cli, argc, argv, "rn:klt", own)) != -1) {
         switch (opt) {
         case 'r':
             listing.reverse = true;
@@ -180,9 +195,24 @@ cmd_ls(cli_call *cli, int argc, char **argv)
         case 'k':
             listing.keys = true;
             break;
+        case 'l':
+            cli_store_option(cli, CLI_OPT_LONG, &words);
+            break;
+        case 't':
+            cli_store_option(cli, CLI_OPT_TIME, &words);
+            break;
         default:
-            return cli->exit_code;
+            if (!cli_store_option(cli, opt, &words)) {
+                return cli->exit_code;
+            }
         }
+    }
+    if (optind < argc && cli_names_store(argv[optind])) {
+        return cmd_store_ls(cli, &words, listing.reverse, listing.limit,
+                            argc - optind, argv + optind);
+    }
+    if (cli_store_unwanted(cli, &words) != CLI_OK) {
+        return CLI_USAGE;
     }
     if (argc - optind == 1) {
         return list_collections(&listing, argv[optind]);

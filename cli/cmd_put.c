@@ -1,10 +1,8 @@
 /*
  * kist put: a value under a key, at the end of a list, or into a set.
  */
-#include <errno.h>
-#include <string.h>
-
 #include "jsonval.h"
+#include "storetarget.h"
 #include "target.h"
 
 const char cmd_put_help[] =
@@ -20,9 +18,17 @@ const char cmd_put_help[] =
     "  kist put people -c primes -k list --type int 2 3 5\n"
     "  kist put people -c images logo --file logo.png    bytes of a file\n"
     "\n"
+    "  kist put docs/ uk/ada --file ada.txt              a store: a file "
+    "for each\n"
+    "  kist put docs/ --format json uk/ada '{\"age\": 36}'  key, in a "
+    "directory\n"
+    "  kist put docs/ --etag \"$seen\" uk/ada hello      if nobody else "
+    "wrote\n"
+    "\n"
     "Usage: kist put PATH [-c COLLECTION] KEY VALUE [KEY VALUE]...\n"
     "       kist put PATH [-c COLLECTION] [-k list|set] VALUE...\n"
     "       kist put PATH [-c COLLECTION] [KEY] --file FILE|-\n"
+    "       kist put STORE KEY VALUE [KEY VALUE]... | KEY --file FILE|-\n"
     "\n"
     "  -c, --collection NAME  default: the root collection\n"
     "  -k, --kind KIND        list, dict or set, when it is made now;\n"
@@ -40,6 +46,18 @@ const char cmd_put_help[] =
     "  -f, --file FILE        the value is what FILE holds, \"-\" is "
     "standard\n"
     "                         input\n"
+    "\n"
+    "Of a store:\n"
+    "      --new              only if the key is not there\n"
+    "      --etag ETAG        only if its value has this ETag (exit code 1\n"
+    "                         if not)\n"
+    "      --format FORMAT    what file names end in; in \"json\" VALUE must "
+    "be\n"
+    "                         JSON. Default: what they do end in, else bin\n"
+    "      --digest-len N     characters of the digest in file names (4)\n"
+    "      --json             print the key and its new ETag\n"
+    "Every put is one step by itself and is synced, unless --durability\n"
+    "process is given.\n"
     "\n"
     "VALUE is text unless told otherwise; \"--\" must stand before one that\n"
     "begins with \"-\". What one call stores is one change.\n";
@@ -153,40 +171,6 @@ put_words(const put_job *putter, char **words, int count)
     return code;
 }
 
-/* Reads --file into putter->contents, with a zero behind it. */
-static int
-read_file(put_job *putter)
-{
-    const bool from_stdin = strcmp(putter->file, "-") == 0;
-    FILE *in = from_stdin ? stdin : fopen(putter->file, "rbe");
-    kist_status status = KIST_OK;
-    uint8_t chunk[65536];
-    size_t got;
-    int code = CLI_OK;
-
-    if (in == NULL) {
-        return cli_error(CLI_IO, "%s: %s", putter->file, strerror(errno));
-    }
-    while (status == KIST_OK &&
-           (got = fread(chunk, 1, sizeof(chunk), in)) > 0) {
-        status = kist_buf_append(&putter->contents, chunk, got);
-    }
-    if (status == KIST_OK) {
-        status = kist_buf_append(&putter->contents, "", 1);
-        putter->contents.size -= status == KIST_OK;
-    }
-    if (ferror(in)) {
-        code = cli_error(CLI_IO, "%s: %s", putter->file, strerror(errno));
-    }
-    else if (status != KIST_OK) {
-        code = cli_fail(status);
-    }
-    if (!from_stdin) {
-        fclose(in);
-    }
-    return code;
-}
-
 /* What the words must be for a collection of this kind. */
 static int
 check_words(const put_job *putter, kist_kind kind, int count)
@@ -242,7 +226,7 @@ put(put_job *putter, char **words, int count)
         code = check_words(putter, wanted, count);
     }
     if (code == CLI_OK && putter->file != NULL) {
-        code = read_file(putter);
+        code = cli_read_file(putter->file, &putter->contents);
     }
     if (code == CLI_OK) {
         code = cli_target_find(putter->cli, putter->path, putter->name,
@@ -298,6 +282,14 @@ take_option(put_job *putter, cli_call *cli, int opt)
     }
 }
 
+/* True if no option was given that only a kist has. */
+static bool
+is_plain(const put_job *putter)
+{
+    return putter->name == NULL && putter->kind == 0 && !putter->has_type &&
+           putter->at == NULL && putter->insert == NULL;
+}
+
 int
 cmd_put(cli_call *cli, int argc, char **argv)
 {
@@ -308,13 +300,19 @@ cmd_put(cli_call *cli, int argc, char **argv)
         {"at", required_argument, NULL, 'A'},
         {"insert", required_argument, NULL, 'I'},
         {"file", required_argument, NULL, 'f'},
+        {"new", no_argument, NULL, CLI_OPT_NEW},
+        {"etag", required_argument, NULL, CLI_OPT_ETAG},
+        {"format", required_argument, NULL, CLI_OPT_FORMAT},
+        {"digest-len", required_argument, NULL, CLI_OPT_DIGEST},
         {NULL, 0, NULL, 0}};
-    put_job putter = {.cli = cli, .name = ""};
+    put_job putter = {.cli = cli};
+    cli_storewords words = {.given = NULL};
     int code;
     int opt;
 
     while ((opt = cli_getopt(cli, argc, argv, "c:k:t:f:", own)) != -1) {
-        if (!take_option(&putter, cli, opt)) {
+        if (!cli_store_option(cli, opt, &words) &&
+            (cli->exit_code != CLI_OK || !take_option(&putter, cli, opt))) {
             return cli->exit_code;
         }
     }
@@ -325,6 +323,14 @@ cmd_put(cli_call *cli, int argc, char **argv)
         return cli_usage(cli, "--at or --insert: one of them");
     }
     putter.path = argv[optind];
+    if (is_plain(&putter) && cli_names_store(putter.path)) {
+        return cmd_store_put(cli, &words, putter.file, argc - optind,
+                             argv + optind);
+    }
+    if (cli_store_unwanted(cli, &words) != CLI_OK) {
+        return CLI_USAGE;
+    }
+    putter.name = putter.name == NULL ? "" : putter.name;
     code = put(&putter, argv + optind + 1, argc - optind - 1);
     kist_buf_fini(&putter.contents);
     return code;

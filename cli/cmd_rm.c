@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "jsonval.h"
+#include "storetarget.h"
 #include "target.h"
 
 const char cmd_rm_help[] =
@@ -16,16 +17,24 @@ const char cmd_rm_help[] =
     "  kist rm people -c log --all         every item; the list stays\n"
     "  kist rm people -c log --drop        the list, too\n"
     "\n"
+    "  kist rm docs/ uk/ada                keys of a store\n"
+    "  kist rm docs/ --all                 every value of its format\n"
+    "\n"
     "Usage: kist rm PATH [-c COLLECTION] KEY... | --all | --drop\n"
+    "       kist rm STORE KEY... | --all\n"
     "\n"
     "  -c, --collection NAME  default: the root collection\n"
     "      --all              remove all items\n"
     "      --drop             remove the collection with all items\n"
     "      --json             set members are given as JSON\n"
+    "      --etag ETAG        of a store: only if the value has this ETag\n"
+    "      --format FORMAT, --digest-len N   of a store: see kist get --help\n"
     "\n"
     "What one call removes goes as one change. Positions count before the\n"
     "change; \"--\" must stand before one such as -1. If one of the keys is\n"
-    "not there, nothing is removed (exit code 1).\n";
+    "not there, nothing is removed (exit code 1). Of a store each key goes "
+    "by\n"
+    "itself, and those that are there go.\n";
 
 static int
 no_such(const cli_target *target, const char *what, const char *key)
@@ -195,8 +204,12 @@ cmd_rm(cli_call *cli, int argc, char **argv)
         {"collection", required_argument, NULL, 'c'},
         {"all", no_argument, NULL, 'A'},
         {"drop", no_argument, NULL, 'D'},
+        {"etag", required_argument, NULL, CLI_OPT_ETAG},
+        {"format", required_argument, NULL, CLI_OPT_FORMAT},
+        {"digest-len", required_argument, NULL, CLI_OPT_DIGEST},
         {NULL, 0, NULL, 0}};
-    const char *name = "";
+    cli_storewords words = {.given = NULL};
+    const char *name = NULL;
     bool all = false;
     bool whole = false;
     int count;
@@ -214,13 +227,22 @@ cmd_rm(cli_call *cli, int argc, char **argv)
             whole = true;
             break;
         default:
-            return cli->exit_code;
+            if (!cli_store_option(cli, opt, &words)) {
+                return cli->exit_code;
+            }
         }
     }
     count = argc - optind - 1;
     if (count < 0) {
         return cli_usage(cli, "a PATH is wanted");
     }
+    if (name == NULL && !whole && cli_names_store(argv[optind])) {
+        return cmd_store_rm(cli, &words, all, argc - optind, argv + optind);
+    }
+    if (cli_store_unwanted(cli, &words) != CLI_OK) {
+        return CLI_USAGE;
+    }
+    name = name == NULL ? "" : name;
     if ((count > 0) + all + whole != 1) {
         return cli_usage(cli, "keys, --all or --drop: one of them is wanted");
     }

@@ -3,16 +3,26 @@
  */
 #include "bar.h"
 #include "report.h"
+#include "storetarget.h"
 
 const char cmd_verify_help[] =
-    "Checks every record of a kist, and its index against them.\n"
+    "Checks every record of a kist, and its index against them; or every\n"
+    "value of a store.\n"
     "\n"
     "Examples:\n"
     "  kist verify people && echo sound\n"
     "  kist verify people --fix       also make a wrong index anew\n"
     "  kist verify people --json\n"
     "\n"
+    "  kist verify docs/              a store: reads every value\n"
+    "\n"
     "Usage: kist verify PATH [--fix] [--json]\n"
+    "       kist verify STORE [--format FORMAT] [--digest-len N] [--json]\n"
+    "\n"
+    "Of a store it tells values that are damaged (JSON that is none, pickles\n"
+    "that are cut short) or cannot be read; files that are no value of any\n"
+    "key; and leftovers of writers that were killed. The last two harm\n"
+    "nothing and do not change the exit code.\n"
     "\n"
     "Exit codes: 0 sound, 1 wrong or unreadable (no such file, no kist, a\n"
     "newer format, no permission), 3 damage noticed, 5 locked.\n";
@@ -20,8 +30,12 @@ const char cmd_verify_help[] =
 int
 cmd_verify(cli_call *cli, int argc, char **argv)
 {
-    static const struct option own[] = {{"fix", no_argument, NULL, 'F'},
-                                        {NULL, 0, NULL, 0}};
+    static const struct option own[] = {
+        {"fix", no_argument, NULL, 'F'},
+        {"format", required_argument, NULL, CLI_OPT_FORMAT},
+        {"digest-len", required_argument, NULL, CLI_OPT_DIGEST},
+        {NULL, 0, NULL, 0}};
+    cli_storewords words = {.given = NULL};
     kist_report report = {.damaged_offset = UINT64_MAX};
     kist_status status;
     bool fix = false;
@@ -31,13 +45,22 @@ cmd_verify(cli_call *cli, int argc, char **argv)
     int opt;
 
     while ((opt = cli_getopt(cli, argc, argv, "", own)) != -1) {
-        if (opt != 'F') {
+        if (opt == 'F') {
+            fix = true;
+        }
+        else if (!cli_store_option(cli, opt, &words)) {
             return cli->exit_code;
         }
-        fix = true;
     }
     if (argc - optind != 1) {
         return cli_usage(cli, "one PATH is wanted");
+    }
+    if (cli_names_store(argv[optind])) {
+        return fix ? cli_usage(cli, "--fix is for a kist")
+                   : cmd_store_verify(cli, &words, argv[optind]);
+    }
+    if (cli_store_unwanted(cli, &words) != CLI_OK) {
+        return CLI_USAGE;
     }
     code = cli_open(cli, argv[optind], fix ? CLI_WRITE : CLI_READ, &k);
     if (code == CLI_IO) {

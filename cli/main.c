@@ -23,6 +23,7 @@ static const command commands[] = {
     {"get", "print values", cmd_get_help, cmd_get},
     {"put", "store values", cmd_put_help, cmd_put},
     {"rm", "remove items or a collection", cmd_rm_help, cmd_rm},
+    {"cp", "copy from store to store", cmd_cp_help, cmd_cp},
     {"import", "read JSON lines, CSV or plain lines", cmd_import_help,
      cmd_import},
     {"export", "write them", cmd_export_help, cmd_export},
@@ -33,7 +34,7 @@ static const command commands[] = {
 };
 
 static const char help_head[] =
-    "Lists, dicts and sets in one crash-safe file pair.\n"
+    "Lists, dicts and sets in one crash-safe file pair, and stores.\n"
     "\n"
     "Examples:\n"
     "  kist put people ada 'Countess of Lovelace'   a dict in people.kist\n"
@@ -43,9 +44,14 @@ static const char help_head[] =
     "  kist import logs -c events events.jsonl      a record a line\n"
     "  kist export logs -c events --format csv -o events.csv\n"
     "  kist verify people && kist info people --json\n"
+    "  kist put docs/ uk/ada --file ada.txt         a store: a directory\n"
+    "  kist ls docs/ && kist get docs/ uk/ada\n"
     "\n"
     "Usage: kist COMMAND PATH [ARGUMENT...]\n"
     "       kist COMMAND --help\n"
+    "\n"
+    "PATH is a kist (PATH.kist), or a store: PATH/, dir:PATH, nfs:PATH, or\n"
+    "the name of a directory, which ls, get, put, rm, cp and verify take.\n"
     "\n"
     "Commands:\n";
 
@@ -147,7 +153,8 @@ finish_output(int code)
 
     errno = 0;
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        reason = errno != 0 ? errno : EIO;
+        reason = errno != 0 ? errno : cli_output_errno();
+        reason = reason != 0 ? reason : EIO;
     }
     if (close(STDOUT_FILENO) != 0 && reason == 0 && errno != EBADF) {
         reason = errno;
