@@ -229,12 +229,11 @@ read_open(const ki_filedir *dir, const char *path, int fd, kist_buf *value,
     return is_same(before, &after) ? KIST_OK : KIST_ERR_BUSY;
 }
 
-/* One try.  BUSY without detail: try again. */
+/* Reads what open_value() has opened, or says why it has not. */
 static kist_status
-read_once(const ki_filedir *dir, ki_path *path, kist_buf *value,
-          struct stat *status)
+read_opened(const ki_filedir *dir, const char *path, int fd, kist_buf *value,
+            struct stat *status)
 {
-    const int fd = open_value(dir, path);
     kist_status result;
 
     if (fd < 0) {
@@ -243,11 +242,19 @@ read_once(const ki_filedir *dir, ki_path *path, kist_buf *value,
         }
         return errno == ESTALE
                    ? KIST_ERR_BUSY
-                   : KI_ROOT_FAIL(KIST_ERR_IO, dir->root, path->text, "open");
+                   : KI_ROOT_FAIL(KIST_ERR_IO, dir->root, path, "open");
     }
-    result = read_open(dir, path->text, fd, value, status);
+    result = read_open(dir, path, fd, value, status);
     (void)ki_io->close(fd);
     return result;
+}
+
+kist_status
+ki_filedir_read(const ki_filedir *dir, int fd, const char *name,
+                const char *path, kist_buf *value, struct stat *status)
+{
+    return read_opened(dir, path, ki_dirio->open(fd, name, READ_FLAGS, 0),
+                       value, status);
 }
 
 kist_status
@@ -267,7 +274,8 @@ ki_filedir_get(kist_store *store, kist_slice key, const kist_etag *unless,
         bool again = false;
 
         result = looking ? look(dir, &path, &status)
-                         : read_once(dir, &path, value, &status);
+                         : read_opened(dir, path.text, open_value(dir, &path),
+                                       value, &status);
         if (result == KIST_ERR_NOTFOUND) {
             result = ki_root_renew(dir->root, false, &again);
             if (result == KIST_OK && !again) {
@@ -384,6 +392,7 @@ static const ki_store_ops filedir_ops = {
     .scan_open = ki_filedir_scan_open,
     .scan_next = ki_filedir_scan_next,
     .scan_close = ki_filedir_scan_close,
+    .scan_read = ki_filedir_scan_read,
     .count = ki_filedir_count,
     .random = ki_filedir_random,
     .clear = ki_filedir_clear,

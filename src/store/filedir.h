@@ -63,11 +63,24 @@ KIST_NODISCARD kist_status ki_filedir_get_many(kist_store *store,
                                                size_t count, kist_buf *values,
                                                kist_status *statuses);
 
+/*
+ * Opens the value `name` of directory `fd`, whose path is `path`, and reads it
+ * and what is known of it.  NOTFOUND, and BUSY (it changed meanwhile: try
+ * again), without detail.
+ */
+KIST_NODISCARD kist_status ki_filedir_read(const ki_filedir *dir, int fd,
+                                           const char *name, const char *path,
+                                           kist_buf *value,
+                                           struct stat *status);
+
 /* filescan.c: the entries of the same names in ki_store_ops. */
 KIST_NODISCARD kist_status ki_filedir_scan_open(kist_store *store, bool stats,
                                                 ki_cursor **cursor);
 KIST_NODISCARD kist_status ki_filedir_scan_next(ki_cursor *cursor,
                                                 ki_found *found);
+KIST_NODISCARD kist_status ki_filedir_scan_read(ki_cursor *cursor,
+                                                kist_buf *value,
+                                                kist_stat *stat);
 void ki_filedir_scan_close(ki_cursor *cursor);
 KIST_NODISCARD kist_status ki_filedir_clear(kist_store *store,
                                             uint64_t *count);

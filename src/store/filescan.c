@@ -12,6 +12,7 @@
 
 struct ki_cursor {
     ki_filewalk walk;
+    const char *name; // of the file that was found last
     bool stats;
     kist_buf key;
     size_t key_size; // of the directory's key with its "/", in `key`
@@ -96,12 +97,30 @@ ki_filedir_scan_next(ki_cursor *cursor, ki_found *found)
             }
             ki_filedir_stat(&file, &found->stat);
         }
+        cursor->name = name;
         found->has_stat = cursor->stats;
         cursor->key.size = cursor->key_size;
         status = kist_buf_append(&cursor->key, name, stem);
         found->key = kist_buf_slice(&cursor->key);
         return status;
     }
+}
+
+kist_status
+ki_filedir_scan_read(ki_cursor *cursor, kist_buf *value, kist_stat *stat)
+{
+    const ki_filewalk *walk = &cursor->walk;
+    char path[KI_WALK_PATH_SIZE];
+    struct stat status;
+    kist_status result;
+
+    ki_filewalk_path(walk, cursor->name, path);
+    result = ki_filedir_read(walk->dir, walk->fd, cursor->name, path, value,
+                             &status);
+    if (result == KIST_OK && stat != NULL) {
+        ki_filedir_stat(&status, stat);
+    }
+    return result;
 }
 
 void

@@ -164,23 +164,29 @@ ki_filewalk_enter(ki_filewalk *walk)
  * -----------------------------------------------------------------
  */
 
-static void
-report(const ki_filewalk *walk, const char *name, const char *why)
+void
+ki_filewalk_path(const ki_filewalk *walk, const char *name, char *text)
 {
-    const kist_store_options *options = &walk->dir->store.options;
     const char *path = walk->dirs[walk->next - 1].path;
-    char text[KI_PATH_SIZE_MAX + KI_NAME_SIZE_MAX + 2];
     size_t size = strlen(path);
 
-    if (options->report == NULL) {
-        return;
-    }
     memcpy(text, path, size);
     if (size > 0) {
         text[size++] = '/';
     }
     memcpy(text + size, name, strlen(name) + 1);
-    options->report(options->context, text, why);
+}
+
+static void
+report(const ki_filewalk *walk, const char *name, const char *why)
+{
+    const kist_store_options *options = &walk->dir->store.options;
+    char path[KI_WALK_PATH_SIZE];
+
+    if (options->report != NULL) {
+        ki_filewalk_path(walk, name, path);
+        options->report(options->context, path, why);
+    }
 }
 
 /* The type of an entry, asking where the directory does not tell. */

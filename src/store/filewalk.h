@@ -64,6 +64,13 @@ KIST_NODISCARD kist_status ki_filewalk_step(ki_filewalk *walk,
 
 void ki_filewalk_leave(ki_filewalk *walk);
 
+/* Room for the path of any name in any directory of a walk. */
+#define KI_WALK_PATH_SIZE (KI_PATH_SIZE_MAX + KI_NAME_SIZE_MAX + 2)
+
+/* Writes the path, from the root, of `name` in the directory that is entered
+ * into `text` of KI_WALK_PATH_SIZE bytes. */
+void ki_filewalk_path(const ki_filewalk *walk, const char *name, char *text);
+
 /* The key of the directory that is entered; "" is the store's own. */
 const char *ki_filewalk_key(const ki_filewalk *walk);
 

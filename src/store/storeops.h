@@ -92,6 +92,11 @@ typedef struct ki_store_ops {
     kist_status (*scan_next)(ki_cursor *cursor, ki_found *found);
     void (*scan_close)(ki_cursor *cursor);
 
+    /* As get, of the key that scan_next() has found last; BUSY without detail
+     * where get had better be called.  May be NULL. */
+    kist_status (*scan_read)(ki_cursor *cursor, kist_buf *value,
+                             kist_stat *stat);
+
     /* Where NULL, storeops.c does it by the entries above. */
     kist_status (*count)(kist_store *store, uint64_t *count);
     kist_status (*random)(kist_store *store, kist_buf *key);

@@ -258,6 +258,20 @@ kist_store_scan_open(kist_store *store, const kist_store_scan_options *options,
     return KIST_OK;
 }
 
+static kist_status
+read_value(kist_store_scan *scan, kist_slice key, kist_stat *stat)
+{
+    const ki_store_ops *ops = scan->store->ops;
+    kist_status status = KIST_ERR_BUSY;
+
+    if (ops->scan_read != NULL && scan->options.order == KIST_ORDER_ANY) {
+        status = ops->scan_read(scan->cursor, &scan->value, stat);
+    }
+    return status == KIST_ERR_BUSY
+               ? ops->get(scan->store, key, NULL, &scan->value, stat, NULL)
+               : status;
+}
+
 /* One step, over all that has vanished; whatever it finds is complete. */
 static kist_status
 step(kist_store_scan *scan, kist_store_item *item)
@@ -275,9 +289,8 @@ step(kist_store_scan *scan, kist_store_item *item)
         }
         item->key = found.key;
         if (scan->options.values) {
-            status = store->ops->get(store, found.key, NULL, &scan->value,
-                                     scan->options.stats ? &item->stat : NULL,
-                                     NULL);
+            status = read_value(scan, found.key,
+                                scan->options.stats ? &item->stat : NULL);
         }
         else if (scan->options.stats) {
             item->stat = found.stat;
