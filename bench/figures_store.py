@@ -80,7 +80,9 @@ def memory_rows(costs):
     peer = costs.of("append_only_cached", "persidict", "get")
     result.append(Row("AppendOnlyDictCached, warm get",
                       costs.of("append_only_cached", "kist", "get"), 0.5,
-                      False, "us", f"persidict {us(peer)}"))
+                      False, "us", f"persidict {us(peer)}; of 100 hot keys "
+                      + us(costs.of("append_only_cached", "kist",
+                                    "get_hot"))))
     for call in ("set_new", "set_over", "get"):
         own, peer = (costs.of("local", engine, call)
                      for engine in ("kist", "persidict"))

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storetarget.h"
+
 enum { OPT_JSON = 0x1000, OPT_DURABILITY, OPT_READ_ONLY };
 
 static const struct option common[] = {
@@ -200,6 +202,9 @@ cli_open(const cli_call *cli, const char *path, cli_access access, kist **k)
     kist_status status;
 
     *k = NULL;
+    if (cli_must_be_store(path)) {
+        return cli_usage(cli, "%s is a store, and a kist is wanted", path);
+    }
     if (cli->read_only && access != CLI_READ) {
         return cli_usage(cli, "it writes, so --read-only makes no sense");
     }

@@ -20,15 +20,19 @@ is_directory(const char *path)
 }
 
 bool
-cli_names_store(const char *path)
+cli_must_be_store(const char *path)
 {
     const size_t size = strlen(path);
 
-    if (strncmp(path, "dir:", 4) == 0 || strncmp(path, "nfs:", 4) == 0 ||
-        (size > 0 && path[size - 1] == '/')) {
-        return true;
-    }
-    return is_directory(path) && !cli_exists(path);
+    return strncmp(path, "dir:", 4) == 0 || strncmp(path, "nfs:", 4) == 0 ||
+           (size > 0 && path[size - 1] == '/');
+}
+
+bool
+cli_names_store(const char *path)
+{
+    return cli_must_be_store(path) ||
+           (is_directory(path) && !cli_exists(path));
 }
 
 bool

@@ -54,6 +54,9 @@ typedef struct cli_store {
     kist_buf file; /* of an nfs: store, as it is on the disk */
 } cli_store;
 
+/* True if `path` means a store, whatever is there. */
+bool cli_must_be_store(const char *path);
+
 /* True if `path` means a store. */
 bool cli_names_store(const char *path);
 

@@ -57,6 +57,7 @@ CHUNK = 200     # operations between two looks at the clock
 PASSES = 3      # of what leaves the store as it was
 THREADS = 16
 TURNS = 5       # of each engine, with a fifth of the puts
+HOT = 100       # keys whose values are in the caches of the processor
 FEW = 10        # keys of a small store
 ADDS = 300      # of each of two processes
 WHOLE_SECONDS = 0.2
@@ -77,7 +78,7 @@ class Meter:
     def wanted(self, call: str) -> bool:
         return not options.only or call in options.only
 
-    def cost(self, work: Callable[[], None]) -> tuple[int, int]:
+    def cost(self, work: Callable[[], object]) -> tuple[int, int]:
         gc.collect()
         gc.disable()
         wall, cpu = time.perf_counter_ns(), time.process_time_ns()
@@ -100,7 +101,7 @@ class Meter:
             done = 0
             begins = time.monotonic()
 
-            def some() -> None:
+            def some(begins: float = begins) -> None:
                 nonlocal done
                 while done < len(keys) and (
                         needed or done == 0 or
@@ -122,7 +123,7 @@ class Meter:
         begins = time.monotonic()
         while len(costs) < PASSES or (
                 time.monotonic() - begins < WHOLE_SECONDS):
-            costs.append(self.cost(lambda: work() and None))
+            costs.append(self.cost(work))
             undo()
         self.row(call, *(statistics.median(part) / entries / 1000
                          for part in zip(*costs, strict=True)))
@@ -139,6 +140,7 @@ class Keys:
         self.count = count
         self.all = [calls.key(i) for i in range(count)]
         self.mixed = random.Random(1).sample(self.all, count)
+        self.hot = self.mixed[:HOT] * (count // HOT)
         self.missing = [calls.missing(i) for i in range(count)]
         self.values = {calls.key(i): calls.value(i) for i in range(count)}
         self.others = {calls.key(i): calls.value(i + 1) for i in range(count)}
@@ -198,6 +200,7 @@ def local(engine: str) -> None:
                needed=True)
     meter.each("set_over", store, calls.setter(keys.others), keys.mixed)
     meter.each("get", store, calls.get, keys.mixed, passes=PASSES)
+    meter.each("get_hot", store, calls.get, keys.hot, passes=PASSES)
     meter.each("contains", store, calls.contains, keys.mixed, passes=PASSES)
     for call in ("keys", "items", "len", "bool", "random_key"):
         work_all, an_entry = calls.WHOLE[call]
@@ -213,6 +216,7 @@ def cached(engine: str) -> None:
     mutable.each("set_new", store, calls.setter(keys.values), keys.all,
                  needed=True)
     mutable.each("get", store, calls.get, keys.mixed, passes=PASSES)
+    mutable.each("get_hot", store, calls.get, keys.hot, passes=PASSES)
     mutable.each("etag", store, calls.etag, keys.mixed, passes=PASSES)
     append = Meter(what="append_only_cached", engine=engine)
     if not append.wanted("get"):
@@ -222,6 +226,7 @@ def cached(engine: str) -> None:
                 needed=True)
     calls.get(store, keys.all)
     append.each("get", store, calls.get, keys.mixed, passes=PASSES)
+    append.each("get_hot", store, calls.get, keys.hot, passes=PASSES)
     append.each("contains", store, calls.contains, keys.mixed, passes=PASSES)
 
 
@@ -359,7 +364,7 @@ def put_at_once(store: Any, turn: int, each: int) -> tuple[float, float]:
         try:
             for i, name in enumerate(names):
                 store[name] = calls.value(i)
-        except BaseException as problem:
+        except BaseException as problem:  # noqa: BLE001  (it is raised)
             failed.append(problem)
 
     threads = [threading.Thread(target=writer, args=(number,))

@@ -104,7 +104,7 @@ def transform(store: Any, keys: Sequence[Any]) -> None:
 
 # Calls for all of a store, and whether their cost is one of an entry.
 WHOLE: dict[str, tuple[Once, bool]] = {
-    "keys": (lambda store: sum(1 for _ in store.keys()), True),
+    "keys": (lambda store: sum(1 for _ in store.keys()), True),  # noqa: SIM118
     "items": (lambda store: sum(1 for _ in store.items()), True),
     "len": (len, True),
     "bool": (bool, False),

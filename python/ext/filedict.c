@@ -20,11 +20,42 @@ kpy_filedict_store(const kpy_filedict *dict)
     return dict->store;
 }
 
+/* True, with ValueError, if a component is too long with its digest. */
+static bool
+raise_too_long(const kpy_filedict *dict, PyObject *object)
+{
+    const size_t more = dict->digest_len == 0 ? 0 : dict->digest_len + 1;
+    const uint8_t *start;
+    kpy_path path;
+    size_t size = 0;
+    size_t i;
+
+    if (kpy_path_of(dict->state, object, &path) < 0) {
+        return true;
+    }
+    start = path.text.data;
+    for (i = 0; i < path.text.size; i++) {
+        size = start[i] == '/' ? 0 : size + 1;
+        if (size + more > KPY_COMPONENT_SIZE_MAX &&
+            (i + 1 == path.text.size || start[i + 1] == '/')) {
+            PyErr_Format(PyExc_ValueError,
+                         "String length must be < 254, got %zu", size + more);
+            break;
+        }
+    }
+    kpy_path_done(&path);
+    return PyErr_Occurred() != NULL;
+}
+
 PyObject *
 kpy_filedict_raise(kpy_filedict *dict, kist_status status, PyObject *key)
 {
     if (status == KIST_ERR_NOTFOUND && key != NULL) {
         (void)kpy_raise_key_error(dict->state, key);
+        return NULL;
+    }
+    if (status == KIST_ERR_INVALID && key != NULL &&
+        raise_too_long(dict, key)) {
         return NULL;
     }
     if (status == KIST_ERR_POLICY) {
@@ -458,10 +489,16 @@ static PyObject *
 filedict_discard(PyObject *self, PyObject *const *args, Py_ssize_t count,
                  PyObject *names)
 {
+    kpy_filedict *dict = kpy_filedict_of(self);
     PyObject *key = only_key("discard", args, count, names);
-    const int dropped =
-        key == NULL ? -1 : kpy_filedict_drop(kpy_filedict_of(self), key);
+    int dropped = -1;
 
+    if (key != NULL && dict->append_only) {
+        (void)kpy_raise_append_only(dict->state);
+    }
+    else if (key != NULL) {
+        dropped = kpy_filedict_drop(dict, key);
+    }
     return dropped < 0 ? NULL : PyBool_FromLong(dropped);
 }
 

@@ -33,6 +33,7 @@ typedef struct kpy_filedict {
     kist_store *store; /* NULL until _open() */
     kpy_fmt fmt;       /* .trusted: invariant (2) */
     bool append_only;
+    unsigned digest_len;
     PyObject *base_class; /* a type, or None */
     PyObject *base_dir;   /* str; NULL until _open() */
     PyObject *sign_key;   /* bytes; NULL: none; what fmt.key borrows */

@@ -93,6 +93,7 @@ filedict_set_up(kpy_filedict *dict, const open_words *words)
         return -1;
     }
     dict->append_only = words->append_only != 0;
+    dict->digest_len = (unsigned)words->digest_len;
     Py_XSETREF(dict->base_class, Py_NewRef(words->base_class));
     Py_XSETREF(dict->base_dir, Py_NewRef(words->base_dir));
     Py_XSETREF(dict->sign_key,
@@ -206,6 +207,7 @@ filedict_open_sub(PyObject *self, PyObject *args)
     dict->store = store;
     dict->parent = Py_NewRef(object);
     dict->append_only = parent->append_only;
+    dict->digest_len = parent->digest_len;
     Py_XSETREF(dict->base_class, Py_NewRef(parent->base_class));
     Py_XSETREF(dict->base_dir, Py_NewRef(base_dir));
     Py_XSETREF(dict->sign_key, Py_XNewRef(parent->sign_key));

@@ -3,6 +3,7 @@
 #include "storeres.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <structmember.h>
 
 /* --- results ---------------------------------------------------------------
@@ -79,6 +80,15 @@ kpy_opresult_new(kpy_state *state, PyObject *resulting, PyObject *value)
     return (PyObject *)made;
 }
 
+/* The name of a type as Python has it, which for ours is the last part. */
+static const char *
+short_name(const PyTypeObject *type)
+{
+    const char *dot = strrchr(type->tp_name, '.');
+
+    return dot == NULL ? type->tp_name : dot + 1;
+}
+
 /* The field that `name` is, or -1 with TypeError. */
 static int
 field_of(PyTypeObject *type, const char *const *names, int count,
@@ -93,7 +103,7 @@ field_of(PyTypeObject *type, const char *const *names, int count,
     }
     PyErr_Format(PyExc_TypeError,
                  "%s.__init__() got an unexpected keyword argument '%U'",
-                 type->tp_name, name);
+                 short_name(type), name);
     return -1;
 }
 
@@ -111,7 +121,7 @@ fill(result *made, PyTypeObject *type, PyObject *args, PyObject *kwargs,
         PyErr_Format(PyExc_TypeError,
                      "%s.__init__() takes %d positional arguments but %zd "
                      "were given",
-                     type->tp_name, count + 1, given + 1);
+                     short_name(type), count + 1, given + 1);
         return -1;
     }
     for (i = 0; i < given; i++) {
@@ -126,7 +136,7 @@ fill(result *made, PyTypeObject *type, PyObject *args, PyObject *kwargs,
             PyErr_Format(PyExc_TypeError,
                          "%s.__init__() got multiple values for argument "
                          "'%U'",
-                         type->tp_name, name);
+                         short_name(type), name);
             return -1;
         }
         made->fields[i] = Py_NewRef(value);
@@ -136,7 +146,7 @@ fill(result *made, PyTypeObject *type, PyObject *args, PyObject *kwargs,
             PyErr_Format(PyExc_TypeError,
                          "%s.__init__() missing a required positional "
                          "argument: '%s'",
-                         type->tp_name, names[i]);
+                         short_name(type), names[i]);
             return -1;
         }
     }

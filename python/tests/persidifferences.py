@@ -7,7 +7,6 @@ each side gives.  test_persi_peer asserts both.
 
 from __future__ import annotations
 
-import copy
 import pickle
 import threading
 from collections.abc import Callable
@@ -155,6 +154,34 @@ def threads_with_one_etag(api: Any) -> Any:
     return len(set(etags)) == 800
 
 
+def cleared_cache(api: Any) -> Any:
+    """1.4: what clear() of a cached store does."""
+    store = api.MutableDictCached(
+        main_dict=api.LocalDict(),
+        data_cache=api.LocalDict(),
+        etag_cache=api.LocalDict(),
+    )
+    store.update(a=1, b=2)
+    return error_of(store.clear)
+
+
+def order_of_checks(api: Any) -> Any:
+    """1.6: of a bad key and a Joker, the Joker is named first."""
+    store = api.MutableDictCached(
+        main_dict=api.LocalDict(),
+        data_cache=api.LocalDict(),
+        etag_cache=api.LocalDict(),
+    )
+    return error_of(
+        lambda: store.setdefault_if(
+            "",
+            default_value=api.KEEP_CURRENT,
+            condition=api.ANY_ETAG,
+            expected_etag=api.ITEM_NOT_AVAILABLE,
+        )
+    )
+
+
 ANYTHING = object()
 
 DIFFERENCES = [
@@ -225,7 +252,10 @@ DIFFERENCES = [
         True,
     ),
     Difference(
-        "1.5", "exceptions can be pickled", pickled_errors, "TypeError",
+        "1.5",
+        "exceptions can be pickled",
+        pickled_errors,
+        "TypeError",
         "nothing",
     ),
     Difference(
@@ -261,9 +291,11 @@ DIFFERENCES = [
     Difference(
         "1.2",
         "a str subclass in a key is taken for its text",
-        lambda api: type(
-            api.SafeStrTuple(type("Sly", (str,), {})("a")).strings[0]
-        ).__name__,
+        lambda api: (
+            type(
+                api.SafeStrTuple(type("Sly", (str,), {})("a")).strings[0]
+            ).__name__
+        ),
         "Sly",
         "str",
     ),
@@ -277,10 +309,26 @@ DIFFERENCES = [
         "MutationPolicyError",
     ),
     Difference(
-        "1.12",
-        "OverlappingMultiDict.__setstate__() speaks of unpickling",
-        lambda api: error_of(lambda: copy.copy(api.multi())),
-        "TypeError",
+        "1.4",
+        "KEEP_CURRENT is no way round the check of a key, in no store",
+        lambda api: error_of(
+            lambda: api.UserDict().__setitem__("", api.KEEP_CURRENT)
+        ),
+        "nothing",
+        "ValueError",
+    ),
+    Difference(
+        "1.4",
+        "a cached store over one in memory can be cleared",
+        cleared_cache,
+        "RuntimeError",
+        "nothing",
+    ),
+    Difference(
+        "1.6",
+        "the order of the checks is the same for cached stores",
+        order_of_checks,
+        "ValueError",
         "TypeError",
     ),
 ]

@@ -446,9 +446,7 @@ class Contended(UserDict):
 
     def discard_if(self, key: Any, **options: Any) -> Any:
         self.asked.append(options)
-        return ConditionalOperationResult(
-            False, "e", "e", VALUE_NOT_RETRIEVED
-        )
+        return ConditionalOperationResult(False, "e", "e", VALUE_NOT_RETRIEVED)
 
 
 @pytest.fixture

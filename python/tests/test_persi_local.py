@@ -338,8 +338,9 @@ def test_classes_can_be_patched():
     assert store["a"] == 1
     asked = []
     store.set_item_if = (  # type: ignore[method-assign]
-        lambda key, **options: asked.append(key)
-        or LocalDict.set_item_if(store, key, **options)
+        lambda key, **options: (
+            asked.append(key) or LocalDict.set_item_if(store, key, **options)
+        )
     )
     store.transform_item("a", transformer=lambda value: value + 1)
     assert asked == ["a"] and store["a"] == 2
@@ -485,9 +486,7 @@ def test_against_a_dict(seed):
         assert {k.strings: v for k, v in store.items()} == model
     assert store == model
     sub = {k[1:]: v for k, v in model.items() if k[0] == "a" and k[1:]}
-    assert {
-        k.strings: v for k, v in store.get_subdict("a").items()
-    } == sub
+    assert {k.strings: v for k, v in store.get_subdict("a").items()} == sub
 
 
 def test_changed_while_iterated():
@@ -529,9 +528,7 @@ def run_threads(count: int, work: Any) -> None:
         except BaseException as error:
             failures.append(error)
 
-    threads = [
-        threading.Thread(target=body, args=(n,)) for n in range(count)
-    ]
+    threads = [threading.Thread(target=body, args=(n,)) for n in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -601,9 +598,10 @@ def test_one_creates(often):
     assert sorted(itertools.chain(*won)) == sorted(
         f"k{turn}" for turn in range(400)
     )
-    assert all(
-        key[-1] in won[value] for key, value in store.items()
-    ) and len(store) == 400
+    assert (
+        all(key[-1] in won[value] for key, value in store.items())
+        and len(store) == 400
+    )
 
 
 def test_everything_at_once(often):

@@ -88,8 +88,7 @@ def expected_of(
     }.get(method, False)
     deletes = satisfied and method in ("delete", "discard")
     if append_only and (
-        (writes and present)
-        or (deletes and (present or method == "delete"))
+        (writes and present) or (deletes and (present or method == "delete"))
     ):
         return MutationPolicyError, before
     actual = "E0" if present else NA
@@ -192,9 +191,7 @@ def test_mutable(kind, method, tmp_path):
     """1.6: the table, on stores whose items may change."""
     for number, (name, *rest) in enumerate(combinations()):
         if name == method:
-            check(
-                MUTABLE[kind], tmp_path / str(number), name, *rest, False
-            )
+            check(MUTABLE[kind], tmp_path / str(number), name, *rest, False)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -203,9 +200,7 @@ def test_append_only(kind, method, tmp_path):
     """1.6: the table, and what an append-only store refuses."""
     for number, (name, *rest) in enumerate(combinations()):
         if name == method:
-            check(
-                APPEND_ONLY[kind], tmp_path / str(number), name, *rest, True
-            )
+            check(APPEND_ONLY[kind], tmp_path / str(number), name, *rest, True)
 
 
 ARGUMENTS = {"condition": ANY_ETAG, "expected_etag": NA}
@@ -233,9 +228,7 @@ def test_what_is_checked_first(kind, tmp_path):
         for call_it in (
             lambda key=key: store.get_item_if(key, **wrong),
             lambda key=key: store.set_item_if(key, value=1, **wrong),
-            lambda key=key: store.setdefault_if(
-                key, default_value=1, **wrong
-            ),
+            lambda key=key: store.setdefault_if(key, default_value=1, **wrong),
             lambda key=key: store.discard_if(key, **wrong),
         ):
             with pytest.raises(ValueError, match=error):

@@ -89,9 +89,7 @@ RESULTS = [
 @pytest.mark.parametrize(("kind", "fields"), RESULTS)
 def test_results_are_dataclasses(kind, fields):
     """1.5: all that a frozen dataclass does, against one made of the same."""
-    twin = dataclasses.make_dataclass(
-        kind.__name__, list(fields), frozen=True
-    )
+    twin = dataclasses.make_dataclass(kind.__name__, list(fields), frozen=True)
     ours, theirs = kind(*fields.values()), twin(*fields.values())
     assert kind(**fields) == ours and kind(**fields) is not ours
     assert repr(ours) == repr(theirs)
@@ -166,7 +164,9 @@ def test_a_result_that_contains_itself():
     ring: list[Any] = []
     result = OperationResult(ETagValue("e"), ring)
     ring.append(result)
-    assert repr(result) == "OperationResult(resulting_etag='e', new_value=[...])"
+    assert (
+        repr(result) == "OperationResult(resulting_etag='e', new_value=[...])"
+    )
 
     class Watched:
         pass

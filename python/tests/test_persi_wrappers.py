@@ -98,7 +98,8 @@ def test_empty_dict_conditions():
     with pytest.raises(ValueError, match="non-empty"):
         store.get_item_if("", **ANYWAY)
     assert store.transform_item(
-        "", transformer=1  # type: ignore[arg-type]
+        "",
+        transformer=1,  # type: ignore[arg-type]
     ) == OperationResult(NA, NA)
 
 
@@ -496,9 +497,11 @@ def test_mutable_cached(kind, tmp_path):
     store["b", "c"] = 1
     assert store.pop(("b", "c")) == 1 and ("b", "c") not in store._data_cache
     store["d"] = 1
-    assert store.transform_item(
-        "d", transformer=lambda v: v + 1
-    ).new_value == 2 == store._data_cache["d"]
+    assert (
+        store.transform_item("d", transformer=lambda v: v + 1).new_value
+        == 2
+        == store._data_cache["d"]
+    )
     result = store.get_item_if(
         "d",
         condition=ETAG_HAS_CHANGED,
@@ -586,9 +589,9 @@ def test_persistent_caches_stay_warm(tmp_path):
     asked = []
     main = second._main_dict
     real = main.get_item_if
-    main.get_item_if = lambda *args, **options: asked.append(
-        real(*args, **options)
-    ) or asked[-1]
+    main.get_item_if = lambda *args, **options: (
+        asked.append(real(*args, **options)) or asked[-1]
+    )
     assert second["a"] == {"x": 1}
     assert asked[0].new_value is VALUE_NOT_RETRIEVED
 
@@ -634,8 +637,10 @@ class Gate:
             return action()
         with self.turn:
             assert self.turn.wait_for(
-                lambda: self.place >= len(self.order)
-                or self.order[self.place] == who,
+                lambda: (
+                    self.place >= len(self.order)
+                    or self.order[self.place] == who
+                ),
                 timeout=20,
             )
             try:

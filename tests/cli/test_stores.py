@@ -94,6 +94,15 @@ class Naming(Stores):
         self.bad(2, "is for a kist", "verify", self.store, "--fix")
         self.assertEqual(self.ok("get", self.path, "a"), "b\n")
 
+    def test_commands_that_want_a_kist(self):
+        self.ok("put", self.store, "a", "b")
+        for words in (["info"], ["import"], ["export"], ["repair"],
+                      ["compact"]):
+            for name in (self.store, "dir:" + self.store, "nfs:" + self.dir):
+                self.bad(2, "is a store, and a kist is wanted", *words, name)
+        self.ok("import", self.store[:-1], "--format", "lines", stdin="x\n")
+        self.assertTrue(os.path.isfile(self.store[:-1] + ".kist"))
+
     def test_wrong_usage(self):
         self.ok("put", self.store, "a", "b")
         for words in (["put", self.store], ["put", self.store, "a"],

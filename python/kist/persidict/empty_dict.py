@@ -54,7 +54,15 @@ class EmptyDict(PersiDict[ValueType]):
     def __setitem__(
         self, key: NonEmptyPersiDictKey, value: ValueType | Joker
     ) -> None:
-        self._process_setitem_args(key, value)
+        NonEmptySafeStrTuple(key)
+        self._check_dropped(value)
+
+    def _check_dropped(self, value: Any) -> None:
+        """What would be checked of a value that is kept."""
+        if value is DELETE_CURRENT:
+            self._check_delete_policy()
+        elif value is not KEEP_CURRENT:
+            self._validate_value(value)
 
     def __delitem__(self, key: NonEmptyPersiDictKey) -> None:
         raise KeyError(key)
@@ -121,14 +129,8 @@ class EmptyDict(PersiDict[ValueType]):
         retrieve_value: RetrieveValueFlag = IF_ETAG_CHANGED,
     ) -> ConditionalOperationResult[ValueType]:
         self._validate_retrieve_value(retrieve_value)
-        result = self._absent_key_result(key, condition, expected_etag)
-        if (
-            result.condition_was_satisfied
-            and value is not KEEP_CURRENT
-            and value is not DELETE_CURRENT
-        ):
-            self._validate_value(value)
-        return result
+        self._check_dropped(value)
+        return self._absent_key_result(key, condition, expected_etag)
 
     def setdefault_if(
         self,
@@ -144,10 +146,7 @@ class EmptyDict(PersiDict[ValueType]):
                 "default_value must be a regular value, not a Joker command"
             )
         self._validate_retrieve_value(retrieve_value)
-        result = self._absent_key_result(key, condition, expected_etag)
-        if result.condition_was_satisfied:
-            self._validate_value(default_value)
-        return result
+        return self._absent_key_result(key, condition, expected_etag)
 
     def discard_if(
         self,

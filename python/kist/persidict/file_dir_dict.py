@@ -118,9 +118,7 @@ class FileDirDict(_Base[ValueType]):
         if not isinstance(digest_len, int):
             raise TypeError(f"digest_len must be int, got {type(digest_len)}")
         if digest_len < 0:
-            raise ValueError(
-                f"digest_len must be non-negative, got {digest_len}"
-            )
+            raise ValueError("digest_len must be non-negative")
         path = os.path.abspath(str(base_dir))
         if os.path.isfile(path):
             raise ValueError(f"{path} is a file, not a directory.")

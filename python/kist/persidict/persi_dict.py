@@ -427,7 +427,6 @@ class PersiDict(
                 f"pop expected at most 2 arguments, got {len(args) + 1}"
             )
         self._check_delete_policy()
-        name = NonEmptySafeStrTuple(key)
         found: Any = ITEM_NOT_AVAILABLE
 
         def take(value: Any) -> Joker:
@@ -435,12 +434,12 @@ class PersiDict(
             found = value
             return DELETE_CURRENT
 
-        self.transform_item(name, transformer=take)
+        self.transform_item(key, transformer=take)
         if found is not ITEM_NOT_AVAILABLE:
             return found
         if args:
             return args[0]
-        raise KeyError(name)
+        raise KeyError(NonEmptySafeStrTuple(key))
 
     def popitem(self) -> tuple[SafeStrTuple, ValueType]:
         """Deletes an item and answers (key, value); KeyError if empty."""
