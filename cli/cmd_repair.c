@@ -3,6 +3,7 @@
  */
 #include "bar.h"
 #include "report.h"
+#include "storetarget.h"
 
 const char cmd_repair_help[] =
     "Salvages a damaged kist: every record that is whole goes into a new "
@@ -30,6 +31,10 @@ cmd_repair(cli_call *cli, int argc, char **argv)
     }
     if (argc - optind != 1) {
         return cli_usage(cli, "one PATH is wanted");
+    }
+    if (cli_must_be_store(argv[optind])) {
+        return cli_usage(cli, "%s is a store, and a kist is wanted",
+                         argv[optind]);
     }
     if (cli->read_only) {
         return cli_usage(cli, "it writes, so --read-only makes no sense");

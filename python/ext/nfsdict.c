@@ -12,6 +12,18 @@
 
 #define TEXT_SIZE 1024
 
+/* False with an error set before __init__(), and while the garbage collector
+ * takes the dict apart. */
+static bool
+is_set_up(const kpy_nfsdict *dict)
+{
+    if (dict->trust != NULL) {
+        return true;
+    }
+    PyErr_SetString(PyExc_RuntimeError, "__init__() was not called");
+    return false;
+}
+
 /* --- the store --------------------------------------------------------------
  */
 
@@ -49,10 +61,6 @@ make_store(kpy_nfsdict *dict)
     kist_status status;
     PyObject *path;
 
-    if (dict->path == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "__init__() was not called");
-        return NULL;
-    }
     path = PyUnicode_EncodeFSDefault(dict->path);
     made = path == NULL ? NULL : PyMem_Calloc(1, sizeof(*made));
     if (made == NULL) {
@@ -74,6 +82,9 @@ kpy_nfsdict_enter(kpy_nfsdict *dict)
 {
     kpy_nfsstore *made;
 
+    if (!is_set_up(dict)) {
+        return NULL;
+    }
     if (dict->open == NULL) {
         made = make_store(dict);
         if (made == NULL) {
@@ -204,10 +215,10 @@ dump_pair(const kpy_nfsdict *dict, PyObject *key, PyObject *value,
                                 : PyTuple_Pack(2, key, value);
     PyObject *dumped = NULL;
 
-    if (pair != NULL) {
+    if (pair != NULL && is_set_up(dict)) {
         dumped = PyObject_CallOneArg(dict->dumps, pair);
-        Py_DECREF(pair);
     }
+    Py_XDECREF(pair);
     if (dumped == NULL) {
         return NULL;
     }
@@ -331,9 +342,13 @@ check_trust(kpy_nfsdict *dict)
 static PyObject *
 load_pair(kpy_nfsdict *dict, PyObject *key, PyObject *data)
 {
-    PyObject *pair = PyObject_CallOneArg(dict->loads, data);
+    PyObject *pair;
     PyObject *value;
 
+    if (!is_set_up(dict)) {
+        return NULL;
+    }
+    pair = PyObject_CallOneArg(dict->loads, data);
     if (pair == NULL) {
         return blame_data(dict, key);
     }
@@ -349,7 +364,7 @@ kpy_nfsdict_parse(kpy_nfsdict *dict, PyObject *key, const void *data,
     PyObject *bytes;
     PyObject *value;
 
-    if (!dict->trusted && check_trust(dict) < 0) {
+    if (!is_set_up(dict) || (!dict->trusted && check_trust(dict) < 0)) {
         return NULL;
     }
     bytes = dict->json ? PyUnicode_DecodeUTF8(data, (Py_ssize_t)size, "strict")
@@ -534,7 +549,8 @@ kpy_nfsdict_get(PyObject *self, PyObject *const *args, Py_ssize_t count)
     if (Py_TYPE(self)->tp_as_mapping->mp_subscript != kpy_nfsdict_subscript) {
         value = PyObject_GetItem(self, args[0]);
         if (value == NULL && PyErr_ExceptionMatches(PyExc_KeyError) &&
-            !PyErr_ExceptionMatches(dict->corrupt)) {
+            (dict->corrupt == NULL ||
+             !PyErr_ExceptionMatches(dict->corrupt))) {
             PyErr_Clear();
             return Py_NewRef(count == 2 ? args[1] : Py_None);
         }

@@ -192,10 +192,10 @@ nfsdict_clear(PyObject *self)
     if (dict->cache != NULL) {
         PyDict_Clear(dict->cache);
     }
+    Py_CLEAR(dict->trust); // which says that all of these are there
     Py_CLEAR(dict->dumps);
     Py_CLEAR(dict->loads);
     Py_CLEAR(dict->damage);
-    Py_CLEAR(dict->trust);
     return 0;
 }
 

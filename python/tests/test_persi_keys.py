@@ -334,7 +334,7 @@ def test_digest_errors():
         with pytest.raises(ValueError, match="must be >= 0, got -1"):
             call(Key("a"), -1)
     assert sign_safe_str_tuple(Key("abc"), True) == "abc_s"
-    assert sign_safe_str_tuple("abc", 4) == "abc_saav"  # type: ignore[arg-type]
+    assert sign_safe_str_tuple(Key("abc"), 4) == "abc_saav"
     assert len(sign_safe_str_tuple(Key("a" * 248), 4)[0]) == 253
     with pytest.raises(ValueError, match="must be < 254, got 254"):
         sign_safe_str_tuple(Key("a" * 249), 4)

@@ -29,7 +29,6 @@ from kist.persidict import (
     SafeStrTuple,
 )
 
-
 # --- copies ------------------------------------------------------------------
 
 

@@ -464,7 +464,7 @@ ACTIONS: list[Any] = [
         g.key, value=g.value, **g.options, **g.retrieve
     ),
     lambda s, g: s.setdefault_if(
-        g.key, default_value=g.value, **g.options, **g.retrieve
+        g.good, default_value=g.value, **g.options, **g.retrieve
     ),
     lambda s, g: s.discard_if(g.key, **g.options),
     lambda s, g: s.transform_item(g.key, transformer=lambda v: g.value),

@@ -249,7 +249,8 @@ reopen(ki_root *root, bool make, bool *again)
     kist_status status = KIST_OK;
 
     if (fd < 0) {
-        if (errno == ENOENT && !make) {
+        // With `make`, somebody has removed it since: worth another try, too.
+        if (errno == ENOENT) {
             return KIST_OK;
         }
         return KI_ROOT_FAIL(KIST_ERR_IO, root, "", "open directory");
