@@ -237,6 +237,32 @@ operation_encode(kpy_operation *op)
     return kpy_filedict_dump(op->dict, op->args.value, &op->given);
 }
 
+/*
+ * The value cannot be written, and an error says so: it is raised only if the
+ * value would have been written.  Otherwise, the result.
+ */
+static PyObject *
+operation_excuse(kpy_operation *op, bool only_new)
+{
+    PyObject *type;
+    PyObject *value;
+    PyObject *trace;
+    kist_status status;
+
+    PyErr_Fetch(&type, &value, &trace);
+    status = operation_get(op);
+    if (status == KIST_OK &&
+        (!op->outcome.satisfied ||
+         (only_new && op->outcome.found != KIST_FOUND_NONE))) {
+        Py_XDECREF(trace);
+        Py_XDECREF(value);
+        Py_XDECREF(type);
+        return operation_result(op, status, NULL);
+    }
+    PyErr_Restore(type, value, trace);
+    return NULL;
+}
+
 static PyObject *
 operation_set(kpy_operation *op)
 {
@@ -292,6 +318,9 @@ filedict_setdefault_if(PyObject *self, PyObject *const *args, Py_ssize_t count,
                                                    &op.condition, &op.data,
                                                    &op.outcome));
         result = operation_result(&op, status, op.args.value);
+    }
+    else {
+        result = operation_excuse(&op, true);
     }
     operation_done(&op);
     return result;
