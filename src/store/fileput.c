@@ -27,6 +27,7 @@ typedef struct change {
     const ki_rule *rule; // NULL: always
     bool together;       // with others, and synced with them
     bool wants_etag;     // of the new value
+    uint64_t token;      // ki_root_sync_token(), of before it began
     ki_change done;
     bool there;         // a value was there when it was looked at
     struct stat before; // that value
@@ -73,23 +74,21 @@ decide(change *at)
 
 /* What is to be synced once a name has changed. */
 static kist_status
-sync_names(ki_filedir *dir, int fd, const char *path)
+sync_names(const change *at)
 {
-    switch (dir->store.options.durability) {
-    case KIST_STORE_SYNC:
-        if (atomic_load_explicit(&dir->root->suspect, memory_order_relaxed)) {
-            return ki_root_sync_group(dir->root);
-        }
-        if (ki_io->fsync(fd) != 0) {
-            atomic_store(&dir->root->suspect, true);
-            return KI_ROOT_FAIL(KIST_ERR_IO, dir->root, path,
-                                "sync directory");
-        }
+    ki_root *root = at->dir->root;
+    const kist_store_durability durability = at->dir->store.options.durability;
+
+    if (durability == KIST_STORE_NONE) {
         return KIST_OK;
-    case KIST_STORE_GROUP:
-        return ki_root_sync_group(dir->root);
-    case KIST_STORE_NONE:
-        break;
+    }
+    if (durability == KIST_STORE_GROUP || ki_root_is_suspect(root)) {
+        return ki_root_sync_group(root, at->token);
+    }
+    if (ki_io->fsync(at->place.fd) != 0) {
+        ki_root_suspect(root);
+        return KI_ROOT_FAIL(KIST_ERR_IO, root, at->path.text,
+                            "sync directory");
     }
     return KIST_OK;
 }
@@ -274,6 +273,7 @@ begin(change *at, kist_store *store, kist_slice key, const ki_rule *rule)
     at->rule = rule;
     at->together = false;
     at->wants_etag = false;
+    at->token = ki_root_sync_token(at->dir->root);
     at->done = (ki_change){0};
     at->there = false;
     if (store->options.read_only) {
@@ -294,7 +294,7 @@ put_once(change *at, kist_slice value)
         return status;
     }
     if (at->dir->store.options.durability == KIST_STORE_GROUP) {
-        status = ki_root_sync_group(at->dir->root);
+        status = ki_root_sync_group(at->dir->root, at->token);
     }
     if (status == KIST_OK) {
         status = commit(at, &temp);
@@ -303,7 +303,7 @@ put_once(change *at, kist_slice value)
         ki_temp_discard(&temp);
     }
     else if (status == KIST_OK) {
-        status = sync_names(at->dir, at->place.fd, at->path.text);
+        status = sync_names(at);
     }
     abandon(at, status);
     return status;
@@ -388,7 +388,7 @@ ki_filedir_remove(kist_store *store, kist_slice key, const ki_rule *rule,
         if (status == KIST_OK) {
             status = unlink_value(&at);
             if (status == KIST_OK && at.done.changed) {
-                status = sync_names(at.dir, at.place.fd, at.path.text);
+                status = sync_names(&at);
             }
             ki_place_close(&at.place);
         }
@@ -483,16 +483,17 @@ put_chunk(kist_store *store, const kist_slice *keys, const kist_slice *values,
 {
     ki_root *root = ((ki_filedir *)store)->root;
     const bool safe = store->options.durability != KIST_STORE_NONE;
+    const uint64_t token = ki_root_sync_token(root);
     kist_status status = KIST_OK;
     kist_status first = KIST_OK;
 
     write_files(store, keys, values, count, many);
     if (safe) {
-        status = ki_root_sync_group(root);
+        status = ki_root_sync_group(root, token);
     }
     name_files(store, keys, values, count, many, status);
     if (safe && status == KIST_OK) {
-        status = ki_root_sync_group(root);
+        status = ki_root_sync_group(root, token);
     }
     for (size_t index = 0; index < count; index++) {
         if (many[index].status == KIST_OK) {

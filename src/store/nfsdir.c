@@ -19,6 +19,9 @@
 /* How far the key is looked for: each of its bytes may be an escape of six. */
 #define HEAD_MAX (KI_NFSKEY_SIZE_MAX * 6 + READ_FIRST)
 
+/* How often a list is believed more than a look-up. */
+#define LISTED_TRIES 2
+
 #define SHARD_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 #define FILE_FLAGS  (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
 
@@ -170,10 +173,11 @@ is_listed(int fd, const char *name)
 /*
  * One try to open a file: its descriptor, or -1 and errno.  On a remote root
  * opening the directory first makes the client ask for what it remembers of
- * it, and a name that is not found although it is listed is asked for again.
+ * it, and a name that is not found although it is listed is asked for again,
+ * but not for ever: the list may be the older of the two.
  */
 static int
-try_open(const ki_nfsdir *dir, ki_path *path)
+try_open(const ki_nfsdir *dir, ki_path *path, unsigned tries)
 {
     int shard;
     int fd;
@@ -190,7 +194,7 @@ try_open(const ki_nfsdir *dir, ki_path *path)
     }
     fd = ki_dirio->open(shard, path->text + path->name, FILE_FLAGS, 0);
     error = errno;
-    if (fd < 0 && error == ENOENT &&
+    if (fd < 0 && error == ENOENT && tries < LISTED_TRIES &&
         is_listed(shard, path->text + path->name)) {
         error = ESTALE;
     }
@@ -222,7 +226,7 @@ open_value(ki_nfsdir *dir, ki_path *path, int *fd)
         kist_status status;
         bool again;
 
-        *fd = try_open(dir, path);
+        *fd = try_open(dir, path, tries);
         if (*fd >= 0) {
             return KIST_OK;
         }

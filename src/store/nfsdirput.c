@@ -27,6 +27,7 @@ typedef struct change_step {
     const kist_slice *value; // NULL: it is removed
     const ki_rule *rule;     // NULL: always
     bool asked;              // somebody wants to know what was there
+    uint64_t token;          // ki_root_sync_token(), of before it began
     ki_change change;
 } change_step;
 
@@ -232,7 +233,7 @@ sync_name(change_step *step, const ki_place *place)
                             "sync of the directory");
     }
     if (syncs(step, KIST_STORE_GROUP)) {
-        return ki_root_sync_group(step->dir->root);
+        return ki_root_sync_group(step->dir->root, step->token);
     }
     return KIST_OK;
 }
@@ -267,7 +268,7 @@ try_put(change_step *step)
     };
     status = ki_nfstemp_write(root, place.fd, *step->value, &how, &temp);
     if (status == KIST_OK && syncs(step, KIST_STORE_GROUP)) {
-        status = ki_root_sync_group(root);
+        status = ki_root_sync_group(root, step->token);
         if (status != KIST_OK) {
             ki_nfstemp_discard(&temp);
         }
@@ -393,6 +394,7 @@ ki_nfsdir_put(kist_store *store, kist_slice key, kist_slice value,
     ki_nfsdir *dir = (ki_nfsdir *)store;
     change_step step = {
         .dir = dir,
+        .token = ki_root_sync_token(dir->root),
         .key = key,
         .value = &value,
         .rule = rule,
@@ -416,6 +418,7 @@ ki_nfsdir_remove(kist_store *store, kist_slice key, const ki_rule *rule,
     ki_nfsdir *dir = (ki_nfsdir *)store;
     change_step step = {
         .dir = dir,
+        .token = ki_root_sync_token(dir->root),
         .key = key,
         .rule = rule,
         .asked = rule != NULL || answer != NULL,

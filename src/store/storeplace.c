@@ -11,14 +11,14 @@
 
 /* Opens component `name` of `at`, making it first if need be: -1 and errno. */
 static int
-enter(int at, const char *name, bool sync)
+enter(int at, const char *name, mode_t mode, bool sync)
 {
     int fd = ki_dirio->open_beneath(at, name, O_RDONLY | OPEN_FLAGS);
 
     if (fd >= 0 || errno != ENOENT) {
         return fd;
     }
-    if (ki_dirio->mkdir(at, name, 0777) != 0 && errno != EEXIST) {
+    if (ki_dirio->mkdir(at, name, mode) != 0 && errno != EEXIST) {
         return -1;
     }
     if (sync && ki_io->fsync(at) != 0) {
@@ -47,7 +47,7 @@ make_path(const ki_root *root, char *text, bool sync)
         if (slash != NULL) {
             *slash = '\0';
         }
-        next = enter(at, from, sync);
+        next = enter(at, from, atomic_load(&root->mode), sync);
         error = errno;
         if (slash != NULL) {
             *slash = '/';

@@ -150,6 +150,17 @@ is_remote(int fd)
            type == FS_9P;
 }
 
+/* Who may write into the directory may write into what is made in it. */
+static void
+note_mode(ki_root *root)
+{
+    struct stat status;
+
+    if (ki_io->fstat(root->fd, &status) == 0) {
+        atomic_store(&root->mode, 0755 | (status.st_mode & 022));
+    }
+}
+
 /* The locks of a new root, or of a child's: nobody holds them. */
 static void
 init_locks(ki_root *root)
@@ -187,6 +198,7 @@ ki_root_open(const char *path, const kist_store_options *options,
     atomic_store(&made->refs, 1);
     atomic_store(&made->forks, atomic_load(&ki_inflight_forks));
     made->fd = -1;
+    atomic_store(&made->mode, 0755);
     made->read_only = options->read_only;
     made->lock_timeout_ms = options->lock_timeout_ms;
     init_locks(made);
@@ -203,6 +215,7 @@ ki_root_open(const char *path, const kist_store_options *options,
         goto out;
     }
     made->remote = is_remote(made->fd);
+    note_mode(made);
     *root = made;
     return KIST_OK;
 
@@ -259,6 +272,7 @@ reopen(ki_root *root, bool make, bool *again)
         status = KI_ROOT_FAIL(KIST_ERR_IO, root, "", "open directory");
     }
     else {
+        note_mode(root);
         *again = true;
     }
     (void)ki_io->close(fd);
@@ -326,9 +340,9 @@ open_lock_file(ki_root *root)
     if (root->lock_fd >= 0) {
         return KIST_OK;
     }
-    root->lock_fd =
-        ki_dirio->open(root->fd, KI_LOCK_NAME,
-                       O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    root->lock_fd = ki_dirio->open(root->fd, KI_LOCK_NAME,
+                                   O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+                                   atomic_load(&root->mode) & 0666);
     return root->lock_fd >= 0 ? KIST_OK
                               : KI_ROOT_FAIL(KIST_ERR_IO, root, KI_LOCK_NAME,
                                              "open lock file");
@@ -420,45 +434,77 @@ ki_root_unlock(ki_root *root, int fd)
  * -----------------------------------------------------------------
  */
 
+uint64_t
+ki_root_sync_token(const ki_root *root)
+{
+    return atomic_load(&root->rounds_ended);
+}
+
+/* One syncfs(), with `group` held before and after. */
+static void
+run_round(ki_root *root)
+{
+    const uint64_t round = ++root->rounds_begun;
+    // What fails from here on is not settled by this round.
+    const uint64_t failures = atomic_load(&root->failures);
+    int error;
+
+    root->syncing = true;
+    pthread_mutex_unlock(&root->group);
+    error = ki_dirio->sync_all(root->fd) == 0 ? 0 : errno;
+    pthread_mutex_lock(&root->group);
+    root->syncing = false;
+    atomic_store(&root->rounds_ended, round);
+    if (error != 0) {
+        root->failed_round = round;
+        root->failed_errno = error;
+        atomic_fetch_add(&root->failures, 1);
+    }
+    else {
+        atomic_store(&root->settled, failures);
+    }
+    pthread_cond_broadcast(&root->ended);
+}
+
 kist_status
-ki_root_sync_group(ki_root *root)
+ki_root_sync_group(ki_root *root, uint64_t token)
 {
     kist_status status = adopt(root);
     uint64_t round;
-    int error = 0;
+    int error;
 
     if (status != KIST_OK) {
         return status;
     }
     pthread_mutex_lock(&root->group);
     round = root->rounds_begun + 1;
-    while (root->rounds_ended < round) {
+    while (atomic_load(&root->rounds_ended) < round) {
         if (root->syncing) {
             pthread_cond_wait(&root->ended, &root->group);
-            continue;
         }
-        root->syncing = true;
-        round = ++root->rounds_begun;
-        pthread_mutex_unlock(&root->group);
-        error = ki_dirio->sync_all(root->fd) == 0 ? 0 : errno;
-        pthread_mutex_lock(&root->group);
-        root->syncing = false;
-        root->rounds_ended = round;
-        if (error != 0) {
-            root->failed_round = round;
-            root->failed_errno = error;
+        else {
+            run_round(root);
         }
-        pthread_cond_broadcast(&root->ended);
     }
-    // A later round may have failed instead of ours: then say so all the same.
-    error = root->failed_round >= round ? root->failed_errno : 0;
+    error = root->failed_round > token ? root->failed_errno : 0;
     pthread_mutex_unlock(&root->group);
-    atomic_store(&root->suspect, error != 0);
     if (error != 0) {
         errno = error;
         return KI_ROOT_FAIL(KIST_ERR_IO, root, "", "sync");
     }
     return KIST_OK;
+}
+
+void
+ki_root_suspect(ki_root *root)
+{
+    atomic_fetch_add(&root->failures, 1);
+}
+
+bool
+ki_root_is_suspect(const ki_root *root)
+{
+    return atomic_load(&root->failures) != atomic_load(&root->settled);
 }
 
 void

@@ -25,6 +25,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/fail.h"
 #include "kist/store.h"
@@ -54,16 +55,21 @@ typedef struct ki_root {
     int lock_fd;             // of LOCK_NAME, once it was needed; -1
 
     _Atomic int clock; // a ki_clock
-    // A sync has failed, and names of directories may not be safe that later
-    // puts find in their way: the next one syncs everything.
-    _Atomic bool suspect;
+    // Of a directory that is made in it, and, but for the x, of a file: the
+    // umask's, and writable by others only where this one is.
+    _Atomic mode_t mode;
+
+    // Syncs that have failed, and how many of those had by the begin of the
+    // last one of everything that has not.
+    _Atomic uint64_t failures;
+    _Atomic uint64_t settled;
 
     // ki_root_sync_group()
     pthread_mutex_t group;
     pthread_cond_t ended;
     bool syncing;
     uint64_t rounds_begun;
-    uint64_t rounds_ended;
+    _Atomic uint64_t rounds_ended;
     uint64_t failed_round; // the last one that failed, or 0
     int failed_errno;
 } ki_root;
@@ -94,8 +100,21 @@ KIST_NODISCARD kist_status ki_root_renew(ki_root *root, bool make,
 KIST_NODISCARD kist_status ki_root_lock(ki_root *root, int fd);
 void ki_root_unlock(ki_root *root, int fd);
 
-/* Everything that was written before the call is safe when it returns. */
-KIST_NODISCARD kist_status ki_root_sync_group(ki_root *root);
+/*
+ * Everything that was written before the call is safe when it returns.  The
+ * kernel tells of a write that failed once, to whoever syncs first: so the
+ * caller takes a token before he writes, and the call fails if any sync has
+ * since then.
+ */
+uint64_t ki_root_sync_token(const ki_root *root);
+KIST_NODISCARD kist_status ki_root_sync_group(ki_root *root, uint64_t token);
+
+/*
+ * Notes that a sync has failed: names of directories may not be safe that
+ * later puts find in their way.  While it is suspect, they sync everything.
+ */
+void ki_root_suspect(ki_root *root);
+bool ki_root_is_suspect(const ki_root *root);
 
 /* Opens directory `fd` anew and closes it, if `root` is remote: what this
  * client remembers of it is asked for again (close-to-open). */

@@ -86,15 +86,16 @@ sync_file(int fd)
 
 /* Opens a new file, whose name it makes: -1 and errno. */
 static int
-create(ki_temp *temp)
+create(const ki_root *root, ki_temp *temp)
 {
     for (int tries = 0; tries < TRIES_MAX; tries++) {
         int fd;
 
         make_name(temp->name);
-        fd = ki_dirio->open(
-            temp->dir, temp->name,
-            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        fd = ki_dirio->open(temp->dir, temp->name,
+                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
+                                O_CLOEXEC,
+                            atomic_load(&root->mode) & 0666);
         if (fd >= 0 || errno != EEXIST) {
             return fd;
         }
@@ -148,7 +149,7 @@ ki_temp_write(ki_root *root, int dir, kist_slice value, unsigned wishes,
 
     temp->dir = dir;
     temp->size = value.size;
-    fd = create(temp);
+    fd = create(root, temp);
     if (fd < 0) {
         return errno == ENOENT
                    ? KIST_ERR_NOTFOUND

@@ -40,9 +40,9 @@ typedef enum ki_temp_wish {
 
 /*
  * Writes `value` into a new file in directory `dir` of the root, with the mode
- * that the umask leaves of 0666, and closes it.  The caller renames it or
- * calls ki_temp_discard().  NOTFOUND without detail if the directory is gone;
- * IO.
+ * that the umask leaves of the root's, and closes it.  The caller renames it
+ * or calls ki_temp_discard().  NOTFOUND without detail if the directory is
+ * gone; IO.
  */
 KIST_NODISCARD kist_status ki_temp_write(ki_root *root, int dir,
                                          kist_slice value, unsigned wishes,

@@ -158,6 +158,16 @@ modes_are_left_to_the_umask(void **state)
     assert_int_equal(0750, status.st_mode & 0777);
     assert_int_equal(0, stat(in_dir(&at, "x_txko/y_ifjj.json"), &status));
     assert_int_equal(0640, status.st_mode & 0777);
+    // Who may not write into the directory may not into what is in it.
+    umask(0);
+    assert_int_equal(0, chmod(at.dir, 0755));
+    reopen(&at);
+    put(&at, "p/q", "3");
+    assert_int_equal(0, stat(in_dir(&at, "p_qody"), &status));
+    assert_int_equal(0755, status.st_mode & 0777);
+    put(&at, "p", "4");
+    assert_int_equal(0, stat(in_dir(&at, "p_qody.json"), &status));
+    assert_int_equal(0644, status.st_mode & 0777);
     umask(old);
     end(&at);
 }
