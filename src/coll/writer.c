@@ -183,7 +183,8 @@ hash_and_ask(const ki_gen *gen, ki_coll *c, ki_key *key)
         const uint64_t header =
             atomic_load_explicit(&c->header, memory_order_acquire);
         const uint64_t home = ki_hash_home(
-            &gen->idx, ki_word_load(&gen->idx, header + KI_C_HASH), key->hash);
+            &gen->idx, NULL, ki_word_load(&gen->idx, header + KI_C_HASH),
+            key->hash);
 
         if (home != 0) {
             __builtin_prefetch(gen->idx.base + home, 1);
@@ -248,9 +249,7 @@ ki_write_begin(kist *k, ki_coll *c, ki_key *key, ki_writer **w,
             key->hash = ki_hash(key->data, key->size, k->writer.gen->log.seed);
         }
         k->writer.op_tail = k->writer.tail;
-        k->writer.op_pairs = k->writer.tx.count;
-        k->writer.tx.settled = k->writer.tx.count;
-        k->writer.op_freed = k->writer.tx.freed_count;
+        ki_tx_settle(&k->writer.tx);
         if (status == KIST_OK && c != NULL) {
             status = ki_coll_bind(c, k->writer.gen, &k->writer.tx, header);
             if (status != KIST_OK) {
@@ -531,7 +530,7 @@ ki_write_end(kist *k, ki_writer *w, kist_status status)
         }
         if (status != KIST_OK) {
             // This call has not happened; the batch goes on without it.
-            ki_tx_rewind(&w->tx, w->op_pairs, w->op_freed);
+            ki_tx_rewind(&w->tx);
             w->tail = w->op_tail;
         }
         ki_leave();

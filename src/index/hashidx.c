@@ -356,8 +356,8 @@ ki_hash_room(ki_tx *tx, uint64_t root_at, uint64_t hash, uint64_t offset,
     }
 }
 
-void
-ki_hash_remove(ki_tx *tx, uint64_t address)
+uint64_t
+ki_hash_removed(const ki_tx *tx, uint64_t address)
 {
     const uint64_t bucket = address & ~UINT64_C(63);
     bool full = true;
@@ -366,7 +366,13 @@ ki_hash_remove(ki_tx *tx, uint64_t address)
     for (i = 0; i < 8; i++) {
         full = full && ki_tx_load(tx, bucket + i * 8) != KI_HASH_EMPTY;
     }
-    ki_tx_store(tx, address, full ? KI_HASH_REMOVED : KI_HASH_EMPTY);
+    return full ? KI_HASH_REMOVED : KI_HASH_EMPTY;
+}
+
+void
+ki_hash_remove(ki_tx *tx, uint64_t address)
+{
+    ki_tx_store(tx, address, ki_hash_removed(tx, address));
 }
 
 kist_status
