@@ -23,18 +23,39 @@
  */
 
 char *
-ki_gen_build_path(const char *path)
+ki_gen_build_path(const char *path, ki_builder builder)
 {
-    const size_t size = strlen(path);
-    char *build = ki_calloc(1, size + sizeof(KI_BUILD_SUFFIX) + 16);
+    const size_t size = strlen(path) + sizeof(KI_BUILD_SUFFIX) + 16;
+    char *build = ki_calloc(1, size);
     uint64_t number = 0;
 
-    if (build != NULL) {
+    if (build != NULL && builder == KI_BUILD_NEW) {
         (void)ki_io->random(&number, sizeof(number));
-        (void)snprintf(build, size + sizeof(KI_BUILD_SUFFIX) + 16, "%s%s%08x",
-                       path, KI_BUILD_SUFFIX, (unsigned)number);
+        (void)snprintf(build, size, "%s%s%08x", path, KI_BUILD_SUFFIX,
+                       (unsigned)number);
+    }
+    else if (build != NULL) {
+        (void)snprintf(build, size, "%s%s%c", path, KI_BUILD_SUFFIX,
+                       (int)builder);
+        (void)ki_io->unlink(build);
     }
     return build;
+}
+
+void
+ki_gen_sweep(const char *log_path, const char *index_path)
+{
+    static const ki_builder logs[] = {KI_BUILD_COMPACT, KI_BUILD_REPAIR};
+    static const ki_builder indexes[] = {KI_BUILD_OPEN, KI_BUILD_VERIFY,
+                                         KI_BUILD_COMPACT};
+    size_t i;
+
+    for (i = 0; i < sizeof(logs) / sizeof(logs[0]); i++) {
+        ki_free(ki_gen_build_path(log_path, logs[i]));
+    }
+    for (i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
+        ki_free(ki_gen_build_path(index_path, indexes[i]));
+    }
 }
 
 static kist_status
@@ -49,7 +70,7 @@ no_memory(const char *path)
 kist_status
 ki_gen_create(const ki_place *place)
 {
-    char *build = ki_gen_build_path(place->log_path);
+    char *build = ki_gen_build_path(place->log_path, KI_BUILD_NEW);
     ki_log_birth birth;
     ki_reclog log;
     kist_status status;
@@ -424,6 +445,9 @@ close_cleanly(ki_gen *gen)
 
     if (!is_last_user(gen)) {
         return KIST_OK;
+    }
+    if (gen->idx.path != NULL) {
+        ki_gen_sweep(gen->log.path, gen->idx.path);
     }
     if (ki_word_load(&gen->idx, KI_W_STALE) != 0 ||
         ki_word_load(&gen->idx, KI_W_CLEAN) != 0 ||

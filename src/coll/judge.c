@@ -85,7 +85,7 @@ kist_status
 ki_gen_rebuild(ki_gen *gen, const ki_place *place, uint64_t synced,
                bool poisoned)
 {
-    char *build = ki_gen_build_path(place->index_path);
+    char *build = ki_gen_build_path(place->index_path, KI_BUILD_OPEN);
     uint64_t torn = 0;
     char *path;
     kist_status status;
@@ -332,6 +332,7 @@ judge_alone(ki_gen *gen, const ki_place *place)
     if (gen->clean_shutdown && is_intact(gen)) {
         return revive(gen);
     }
+    ki_gen_sweep(place->log_path, place->index_path);
     if (!gen->clean_shutdown &&
         ki_idx_is_alive(&gen->idx, &gen->log.id, false) && is_sound(gen) &&
         !is_foreign(gen)) {
@@ -353,6 +354,17 @@ judge_beside(ki_gen *gen, const ki_place *place)
 {
     bool behind;
 
+    if (ki_word_load(&gen->idx, KI_W_STALE) == KI_STALE_SOON) {
+        // Who is about to replace it holds its lock, or has died.
+        const kist_status status =
+            ki_write_lock(gen, place->options->lock_timeout_ms);
+
+        if (status != KIST_OK) {
+            return status;
+        }
+        ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
+        return KI_AGAIN;
+    }
     if (ki_word_load(&gen->idx, KI_W_STALE) != 0) {
         // Replaced by a compaction or a rebuild since we opened it.
         return KI_AGAIN;
@@ -419,6 +431,7 @@ ki_judge_writable(ki_gen *gen, const ki_place *place)
         status = ki_idx_retire_older(place->index_path, gen->log.uuid,
                                      gen->log.generation);
         if (status == KIST_OK) {
+            ki_gen_sweep(place->log_path, place->index_path);
             status = rebuild_named(gen, place, 0);
         }
     }

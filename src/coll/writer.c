@@ -57,21 +57,29 @@ static kist_status
 succeed_the_dead(ki_gen *gen)
 {
     bool replaced;
+    bool named = false;
     kist_status status = ki_gen_is_replaced(gen, &replaced);
 
     if (status == KIST_OK && replaced) {
         status = ki_file_sync_parent(gen->log.path);
+    }
+    if (status == KIST_OK && replaced) {
+        status = ki_gen_is_named(gen, gen->log.path, &named);
     }
     if (status != KIST_OK) {
         ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
         return status;
     }
     if (replaced) {
-        ki_reclog_set_superseded(&gen->log);
-        ki_word_store(&gen->idx, KI_W_STALE, 1);
+        // Or it was but an index that verify has put in this one's place.
+        if (!named) {
+            ki_reclog_set_superseded(&gen->log);
+        }
+        ki_word_store(&gen->idx, KI_W_STALE, KI_STALE);
     }
     else {
         ki_write_mend(gen);
+        ki_word_store(&gen->idx, KI_W_STALE, 0);
     }
     ki_word_store(&gen->idx, KI_W_ORPHANED, 0);
     return KIST_OK;
@@ -488,7 +496,7 @@ ki_write_retire(ki_writer *w)
 
     ki_tx_abort(&w->tx);
     w->gen = NULL;
-    ki_word_store(&gen->idx, KI_W_STALE, 1);
+    ki_word_store(&gen->idx, KI_W_STALE, KI_STALE);
     ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
 }
 
