@@ -33,7 +33,7 @@ ki_bad_index(const ki_gen *gen, uint64_t address)
     if (ki_word_load(&gen->idx, KI_W_SIZE) > gen->idx.limit) {
         return KI_AGAIN;
     }
-    if (ki_mapping_is_cut(&gen->log.read_map)) {
+    if (ki_mapping_is_cut(&gen->log.map)) {
         return KI_FAIL(KIST_ERR_CORRUPT, gen->log.path, KI_NO_OFFSET,
                        "the file was cut short while open");
     }

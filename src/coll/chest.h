@@ -172,7 +172,7 @@ static inline kist_status
 ki_not_found(const ki_gen *gen)
 {
     return KI_UNLIKELY(ki_mapping_is_cut(&gen->idx.map) ||
-                       ki_mapping_is_cut(&gen->log.read_map))
+                       ki_mapping_is_cut(&gen->log.map))
                ? ki_bad_index(gen, KI_NO_OFFSET_CUT)
                : KIST_ERR_NOTFOUND;
 }

@@ -262,6 +262,7 @@ static kist_status
 try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
 {
     bool there = false;
+    bool unsafe;
     bool alone;
     kist_status status;
 
@@ -272,7 +273,8 @@ try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
     }
     gen->rebuilt = false;
     gen->shared = true;
-    alone = place->options->exclusive || ki_file_maps_unsafe(gen->log.fd);
+    unsafe = ki_file_maps_unsafe(gen->log.fd);
+    alone = place->options->exclusive || unsafe;
     status = take_locks(gen, place, alone);
     if (status == KIST_OK) {
         status = ki_gen_is_named(gen, place->log_path, &there);
@@ -290,9 +292,8 @@ try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
         }
     }
     else if (status == KIST_OK) {
-        status = gen->writable && !ki_file_maps_unsafe(gen->log.fd)
-                     ? ki_judge_writable(gen, place)
-                     : ki_judge_private(gen, place);
+        status = gen->writable && !unsafe ? ki_judge_writable(gen, place)
+                                          : ki_judge_private(gen, place);
         if (status == KIST_ERR_LOCKED &&
             ki_gen_is_named(gen, place->log_path, &there) == KIST_OK &&
             !there) {
@@ -452,9 +453,7 @@ close_cleanly(ki_gen *gen)
     if (ki_word_load(&gen->idx, KI_W_STALE) != 0 ||
         ki_word_load(&gen->idx, KI_W_CLEAN) != 0 ||
         ki_word_load(&gen->idx, KI_W_POISONED) != 0 ||
-        ki_mapping_is_cut(&gen->idx.map) ||
-        ki_mapping_is_cut(&gen->log.read_map) ||
-        ki_mapping_is_cut(&gen->log.write_map)) {
+        ki_mapping_is_cut(&gen->idx.map) || ki_mapping_is_cut(&gen->log.map)) {
         return KIST_OK;
     }
     status = ki_write_lock(gen, 0);

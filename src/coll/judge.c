@@ -143,17 +143,9 @@ heal_poisoned(ki_gen *gen, const ki_place *place, uint64_t synced)
     kist_status status;
 
     ki_idx_close(&gen->idx);
-    ki_mapping_fini(&gen->log.read_map);
-    ki_mapping_fini(&gen->log.write_map);
+    ki_mapping_fini(&gen->log.map);
     (void)ki_io->fadvise(gen->log.fd, 0, 0, POSIX_FADV_DONTNEED);
-    status = ki_mapping_init(&gen->log.read_map, gen->log.fd, gen->log.path,
-                             KI_MAP_WRITE, reserve, reserve, true);
-    if (status == KIST_OK) {
-        gen->log.base = gen->log.read_map.base;
-        status =
-            ki_mapping_init(&gen->log.write_map, gen->log.fd, gen->log.path,
-                            KI_MAP_WRITE, reserve, reserve, false);
-    }
+    status = ki_reclog_map(&gen->log, reserve, reserve);
     if (status == KIST_OK) {
         status = ki_gen_rebuild(gen, place, synced, true);
     }
@@ -318,7 +310,11 @@ rebuild_named(ki_gen *gen, const ki_place *place, uint64_t synced)
     if (status != KIST_OK) {
         return status;
     }
-    return there ? ki_gen_rebuild(gen, place, synced, false) : KI_AGAIN;
+    if (!there) {
+        return KI_AGAIN;
+    }
+    ki_gen_sweep(place->log_path, place->index_path);
+    return ki_gen_rebuild(gen, place, synced, false);
 }
 
 /* The index file is there and speaks of this log; nobody else maps it. */
@@ -332,7 +328,6 @@ judge_alone(ki_gen *gen, const ki_place *place)
     if (gen->clean_shutdown && is_intact(gen)) {
         return revive(gen);
     }
-    ki_gen_sweep(place->log_path, place->index_path);
     if (!gen->clean_shutdown &&
         ki_idx_is_alive(&gen->idx, &gen->log.id, false) && is_sound(gen) &&
         !is_foreign(gen)) {
@@ -431,7 +426,6 @@ ki_judge_writable(ki_gen *gen, const ki_place *place)
         status = ki_idx_retire_older(place->index_path, gen->log.uuid,
                                      gen->log.generation);
         if (status == KIST_OK) {
-            ki_gen_sweep(place->log_path, place->index_path);
             status = rebuild_named(gen, place, 0);
         }
     }
