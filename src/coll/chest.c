@@ -33,7 +33,7 @@ ki_bad_index(const ki_gen *gen, uint64_t address)
     if (ki_word_load(&gen->idx, KI_W_SIZE) > gen->idx.limit) {
         return KI_AGAIN;
     }
-    if (ki_mapping_is_cut(&gen->log.read_map)) {
+    if (ki_mapping_is_cut(&gen->log.map)) {
         return KI_FAIL(KIST_ERR_CORRUPT, gen->log.path, KI_NO_OFFSET,
                        "the file was cut short while open");
     }
@@ -81,6 +81,21 @@ ki_chest_want(kist *k, uint64_t reserve)
 /* --- entering
  * ------------------------------------------------------------------------ */
 
+/*
+ * Who puts another index in this one's place may have died before it could
+ * say that it had.  What cannot be told now is asked again at the next call.
+ */
+static bool
+is_stale(const ki_gen *gen)
+{
+    const uint64_t stale = ki_word_load(&gen->idx, KI_W_STALE);
+    bool replaced = false;
+
+    return stale != 0 &&
+           (stale != KI_STALE_SOON ||
+            (ki_gen_is_replaced(gen, &replaced) == KIST_OK && replaced));
+}
+
 kist_status
 ki_enter_slowly(kist *k, ki_gen **gen)
 {
@@ -108,7 +123,7 @@ ki_enter_slowly(kist *k, ki_gen **gen)
             ki_inflight_leave();
             continue;
         }
-        if (ki_word_load(&now->idx, KI_W_STALE) != 0 ||
+        if (is_stale(now) ||
             (!now->shared && ki_reclog_is_superseded(&now->log))) {
             ki_inflight_leave();
             status = ki_exchange(k, now);

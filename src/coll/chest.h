@@ -45,10 +45,8 @@ typedef struct ki_writer {
     ki_gen *gen;
     uint64_t tail;    /* where the next record goes */
     uint64_t begun;   /* tail when the lock was taken */
-    uint64_t op_tail; /* batch: tail, pairs and frees before this call */
-    size_t op_pairs;
-    size_t op_freed;
-    uint64_t wanted; /* with KI_AGAIN: address space that would do */
+    uint64_t op_tail; /* batch: tail before this call */
+    uint64_t wanted;  /* with KI_AGAIN: address space that would do */
     kist_durability durability;
     bool batch; /* records are part of one batch */
 } ki_writer;
@@ -174,7 +172,7 @@ static inline kist_status
 ki_not_found(const ki_gen *gen)
 {
     return KI_UNLIKELY(ki_mapping_is_cut(&gen->idx.map) ||
-                       ki_mapping_is_cut(&gen->log.read_map))
+                       ki_mapping_is_cut(&gen->log.map))
                ? ki_bad_index(gen, KI_NO_OFFSET_CUT)
                : KIST_ERR_NOTFOUND;
 }

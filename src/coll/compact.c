@@ -272,8 +272,8 @@ build_successor(const kist *k, const ki_gen *old, successor *s,
     uint64_t end = 0;
     kist_status status;
 
-    s->log_build = ki_gen_build_path(k->log_path);
-    s->index_build = ki_gen_build_path(k->index_path);
+    s->log_build = ki_gen_build_path(k->log_path, KI_BUILD_COMPACT);
+    s->index_build = ki_gen_build_path(k->index_path, KI_BUILD_COMPACT);
     if (s->log_build == NULL || s->index_build == NULL) {
         return KI_FAIL(KIST_ERR_NOMEM, k->log_path, KI_NO_OFFSET,
                        "compaction");

@@ -1,5 +1,6 @@
 #include "base/alloc.h"
 #include "coll/filepair.h"
+#include "coll/gen.h"
 #include "kist/handle.h"
 #include "os/file.h"
 
@@ -19,6 +20,7 @@ remove_both(const char *log_path, const char *index_path)
         }
     }
     if (status == KIST_OK) {
+        ki_gen_sweep(log_path, index_path);
         status = ki_file_remove(log_path);
     }
     return status == KIST_OK ? ki_file_sync_parent(log_path) : status;

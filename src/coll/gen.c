@@ -23,18 +23,39 @@
  */
 
 char *
-ki_gen_build_path(const char *path)
+ki_gen_build_path(const char *path, ki_builder builder)
 {
-    const size_t size = strlen(path);
-    char *build = ki_calloc(1, size + sizeof(KI_BUILD_SUFFIX) + 16);
+    const size_t size = strlen(path) + sizeof(KI_BUILD_SUFFIX) + 16;
+    char *build = ki_calloc(1, size);
     uint64_t number = 0;
 
-    if (build != NULL) {
+    if (build != NULL && builder == KI_BUILD_NEW) {
         (void)ki_io->random(&number, sizeof(number));
-        (void)snprintf(build, size + sizeof(KI_BUILD_SUFFIX) + 16, "%s%s%08x",
-                       path, KI_BUILD_SUFFIX, (unsigned)number);
+        (void)snprintf(build, size, "%s%s%08x", path, KI_BUILD_SUFFIX,
+                       (unsigned)number);
+    }
+    else if (build != NULL) {
+        (void)snprintf(build, size, "%s%s%c", path, KI_BUILD_SUFFIX,
+                       (int)builder);
+        (void)ki_io->unlink(build);
     }
     return build;
+}
+
+void
+ki_gen_sweep(const char *log_path, const char *index_path)
+{
+    static const ki_builder logs[] = {KI_BUILD_COMPACT, KI_BUILD_REPAIR};
+    static const ki_builder indexes[] = {KI_BUILD_OPEN, KI_BUILD_VERIFY,
+                                         KI_BUILD_COMPACT};
+    size_t i;
+
+    for (i = 0; i < sizeof(logs) / sizeof(logs[0]); i++) {
+        ki_free(ki_gen_build_path(log_path, logs[i]));
+    }
+    for (i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
+        ki_free(ki_gen_build_path(index_path, indexes[i]));
+    }
 }
 
 static kist_status
@@ -49,7 +70,7 @@ no_memory(const char *path)
 kist_status
 ki_gen_create(const ki_place *place)
 {
-    char *build = ki_gen_build_path(place->log_path);
+    char *build = ki_gen_build_path(place->log_path, KI_BUILD_NEW);
     ki_log_birth birth;
     ki_reclog log;
     kist_status status;
@@ -241,6 +262,7 @@ static kist_status
 try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
 {
     bool there = false;
+    bool unsafe;
     bool alone;
     kist_status status;
 
@@ -251,7 +273,8 @@ try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
     }
     gen->rebuilt = false;
     gen->shared = true;
-    alone = place->options->exclusive || ki_file_maps_unsafe(gen->log.fd);
+    unsafe = ki_file_maps_unsafe(gen->log.fd);
+    alone = place->options->exclusive || unsafe;
     status = take_locks(gen, place, alone);
     if (status == KIST_OK) {
         status = ki_gen_is_named(gen, place->log_path, &there);
@@ -269,9 +292,8 @@ try_open(ki_gen *gen, const ki_place *place, bool *created, bool *again)
         }
     }
     else if (status == KIST_OK) {
-        status = gen->writable && !ki_file_maps_unsafe(gen->log.fd)
-                     ? ki_judge_writable(gen, place)
-                     : ki_judge_private(gen, place);
+        status = gen->writable && !unsafe ? ki_judge_writable(gen, place)
+                                          : ki_judge_private(gen, place);
         if (status == KIST_ERR_LOCKED &&
             ki_gen_is_named(gen, place->log_path, &there) == KIST_OK &&
             !there) {
@@ -425,12 +447,13 @@ close_cleanly(ki_gen *gen)
     if (!is_last_user(gen)) {
         return KIST_OK;
     }
+    if (gen->idx.path != NULL) {
+        ki_gen_sweep(gen->log.path, gen->idx.path);
+    }
     if (ki_word_load(&gen->idx, KI_W_STALE) != 0 ||
         ki_word_load(&gen->idx, KI_W_CLEAN) != 0 ||
         ki_word_load(&gen->idx, KI_W_POISONED) != 0 ||
-        ki_mapping_is_cut(&gen->idx.map) ||
-        ki_mapping_is_cut(&gen->log.read_map) ||
-        ki_mapping_is_cut(&gen->log.write_map)) {
+        ki_mapping_is_cut(&gen->idx.map) || ki_mapping_is_cut(&gen->log.map)) {
         return KIST_OK;
     }
     status = ki_write_lock(gen, 0);

@@ -48,6 +48,17 @@
 /* The path of a new file under construction, beside the file it is to be. */
 #define KI_BUILD_SUFFIX ".build~"
 
+/* Who is at work there, as the path's last letter: KI_BUILD_OPEN holds the
+ * locks of bytes 1 and 2, VERIFY and COMPACT that of the writers, REPAIR is
+ * alone.  KI_BUILD_NEW has a number instead, for it holds no lock. */
+typedef enum ki_builder {
+    KI_BUILD_NEW = 0,
+    KI_BUILD_OPEN = 'o',
+    KI_BUILD_VERIFY = 'v',
+    KI_BUILD_COMPACT = 'c',
+    KI_BUILD_REPAIR = 'r'
+} ki_builder;
+
 /* Mapped views of lists that are kept for whoever asks next (listmap.c). */
 #define KI_VIEWS_KEPT 8u
 
@@ -136,10 +147,18 @@ KIST_NODISCARD kist_status ki_gen_build_index(ki_gen *gen, const char *path,
                                               uint64_t synced, uint64_t *torn);
 
 /*
- * A path beside `path` for a file under construction, unlike any other; the
- * caller frees it.  NULL: no memory.
+ * A path beside `path` for a file under construction; the caller frees it.
+ * What a dead builder of that sort has left there is removed: but for new
+ * kists, whose paths are unlike any other, there is one at a time of each.
+ * NULL: no memory.
  */
-char *ki_gen_build_path(const char *path);
+char *ki_gen_build_path(const char *path, ki_builder builder);
+
+/*
+ * Removes what dead builders have left.  The caller is alone: nobody else maps
+ * the index or repairs.
+ */
+void ki_gen_sweep(const char *log_path, const char *index_path);
 
 /*
  * Builds a new index beside the old one and puts it in its place, as

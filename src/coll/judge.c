@@ -85,7 +85,7 @@ kist_status
 ki_gen_rebuild(ki_gen *gen, const ki_place *place, uint64_t synced,
                bool poisoned)
 {
-    char *build = ki_gen_build_path(place->index_path);
+    char *build = ki_gen_build_path(place->index_path, KI_BUILD_OPEN);
     uint64_t torn = 0;
     char *path;
     kist_status status;
@@ -143,17 +143,9 @@ heal_poisoned(ki_gen *gen, const ki_place *place, uint64_t synced)
     kist_status status;
 
     ki_idx_close(&gen->idx);
-    ki_mapping_fini(&gen->log.read_map);
-    ki_mapping_fini(&gen->log.write_map);
+    ki_mapping_fini(&gen->log.map);
     (void)ki_io->fadvise(gen->log.fd, 0, 0, POSIX_FADV_DONTNEED);
-    status = ki_mapping_init(&gen->log.read_map, gen->log.fd, gen->log.path,
-                             KI_MAP_WRITE, reserve, reserve, true);
-    if (status == KIST_OK) {
-        gen->log.base = gen->log.read_map.base;
-        status =
-            ki_mapping_init(&gen->log.write_map, gen->log.fd, gen->log.path,
-                            KI_MAP_WRITE, reserve, reserve, false);
-    }
+    status = ki_reclog_map(&gen->log, reserve, reserve);
     if (status == KIST_OK) {
         status = ki_gen_rebuild(gen, place, synced, true);
     }
@@ -318,7 +310,11 @@ rebuild_named(ki_gen *gen, const ki_place *place, uint64_t synced)
     if (status != KIST_OK) {
         return status;
     }
-    return there ? ki_gen_rebuild(gen, place, synced, false) : KI_AGAIN;
+    if (!there) {
+        return KI_AGAIN;
+    }
+    ki_gen_sweep(place->log_path, place->index_path);
+    return ki_gen_rebuild(gen, place, synced, false);
 }
 
 /* The index file is there and speaks of this log; nobody else maps it. */
@@ -353,6 +349,17 @@ judge_beside(ki_gen *gen, const ki_place *place)
 {
     bool behind;
 
+    if (ki_word_load(&gen->idx, KI_W_STALE) == KI_STALE_SOON) {
+        // Who is about to replace it holds its lock, or has died.
+        const kist_status status =
+            ki_write_lock(gen, place->options->lock_timeout_ms);
+
+        if (status != KIST_OK) {
+            return status;
+        }
+        ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
+        return KI_AGAIN;
+    }
     if (ki_word_load(&gen->idx, KI_W_STALE) != 0) {
         // Replaced by a compaction or a rebuild since we opened it.
         return KI_AGAIN;

@@ -181,11 +181,81 @@ ki_keyed_room(const ki_gen *gen, ki_tx *tx, uint64_t header, uint64_t hash,
                         &vacancy->entry);
 }
 
+/* What a step of a batch leaves behind in the header. */
+typedef struct ki_counts {
+    uint64_t slots;
+    uint64_t count;
+    uint64_t bytes;
+    bool resized;
+} ki_counts;
+
+/* A word of a batch: at once where nobody else sees it, else as a pair. */
+static size_t
+set_word(ki_tx *tx, bool unseen, uint64_t address, uint64_t word,
+         ki_pair *pairs, size_t n)
+{
+    if (unseen) {
+        ki_tx_put(tx, address, word);
+        return n;
+    }
+    pairs[n].address = address;
+    pairs[n].value = word;
+    return n + 1;
+}
+
+/* What changes with each step of a batch, behind what has changed. */
+static void
+store_counted(ki_tx *tx, uint64_t header, const ki_pair *pairs, size_t n,
+              const ki_counts *counts)
+{
+    const uint64_t writes = ki_tx_load(tx, header + KI_C_WRITES);
+    const ki_pair counters[KI_TX_COUNTERS] = {
+        {header + KI_C_SLOTS, counts->slots},
+        {header + KI_C_COUNT, counts->count},
+        {header + KI_C_BYTES, counts->bytes},
+        {header + KI_C_WRITES, ki_writes_next(writes, counts->resized)},
+    };
+
+    ki_tx_store_counted(tx, pairs, n, counters);
+}
+
+/* Slots that were not in use when the batch began. */
+static bool
+slot_is_unseen(const ki_tx *tx, uint64_t header, uint64_t slot)
+{
+    return slot >= ki_word_load(tx->idx, header + KI_C_SLOTS);
+}
+
+static void
+insert_in_batch(ki_tx *tx, uint64_t header, const ki_vacancy *vacancy,
+                uint64_t offset, uint32_t span)
+{
+    const ki_counts counts = {
+        vacancy->slot + 1, ki_tx_load(tx, header + KI_C_COUNT) + 1,
+        ki_tx_load(tx, header + KI_C_BYTES) + span, true};
+    ki_pair pairs[2];
+    size_t n = 0;
+
+    if (slot_is_unseen(tx, header, vacancy->slot)) {
+        ki_tx_fill(tx, vacancy->slot_at, offset);
+    }
+    else {
+        n = set_word(tx, false, vacancy->slot_at, offset, pairs, n);
+    }
+    n = set_word(tx, ki_tx_is_fresh(tx, vacancy->entry_at), vacancy->entry_at,
+                 vacancy->entry, pairs, n);
+    store_counted(tx, header, pairs, n, &counts);
+}
+
 void
 ki_keyed_insert(ki_tx *tx, uint64_t header, const ki_vacancy *vacancy,
                 uint64_t offset, uint32_t span)
 {
-    ki_slot_store(tx, header, vacancy->slot, vacancy->slot_at, offset);
+    if (KI_UNLIKELY(tx->mode == KI_TX_BATCH)) {
+        insert_in_batch(tx, header, vacancy, offset, span);
+        return;
+    }
+    ki_tx_store(tx, vacancy->slot_at, offset);
     ki_tx_store(tx, vacancy->entry_at, vacancy->entry);
     ki_tx_store(tx, header + KI_C_SLOTS, vacancy->slot + 1);
     ki_tx_store(tx, header + KI_C_COUNT,
@@ -204,27 +274,41 @@ ki_keyed_slot(const ki_tx *tx, uint64_t header, ki_found *found)
         return ki_bad_index_of(tx->idx, header + KI_C_TABLE);
     }
     __builtin_prefetch(tx->idx->base + found->slot_at, 1);
+    ki_tx_ask(tx, found->slot_at);
     return KIST_OK;
+}
+
+static void
+replace_in_batch(ki_tx *tx, uint64_t header, const ki_found *old,
+                 uint64_t offset, uint32_t span)
+{
+    const ki_counts counts = {
+        ki_tx_load(tx, header + KI_C_SLOTS),
+        ki_tx_load(tx, header + KI_C_COUNT),
+        ki_tx_load(tx, header + KI_C_BYTES) + span - old->record.span, false};
+    ki_pair pairs[2];
+    size_t n;
+
+    n = set_word(tx, slot_is_unseen(tx, header, old->record.slot),
+                 old->slot_at, offset, pairs, 0);
+    n = set_word(tx, ki_tx_is_fresh(tx, old->address), old->address,
+                 ki_hash_moved(old->word, offset), pairs, n);
+    store_counted(tx, header, pairs, n, &counts);
 }
 
 void
 ki_keyed_replace(ki_tx *tx, uint64_t header, const ki_found *old,
                  uint64_t offset, uint32_t span)
 {
-    ki_slot_store(tx, header, old->record.slot, old->slot_at, offset);
+    if (KI_UNLIKELY(tx->mode == KI_TX_BATCH)) {
+        replace_in_batch(tx, header, old, offset, span);
+        return;
+    }
+    ki_tx_store(tx, old->slot_at, offset);
     ki_tx_store(tx, old->address, ki_hash_moved(old->word, offset));
     ki_account(tx, header,
                ki_tx_load(tx, header + KI_C_BYTES) + span - old->record.span,
                false);
-}
-
-void
-ki_keyed_delete(ki_tx *tx, uint64_t header, const ki_found *old)
-{
-    ki_keyed_vacate(tx, header, old->record.slot, old->slot_at);
-    ki_hash_remove(tx, old->address);
-    ki_account(tx, header,
-               ki_tx_load(tx, header + KI_C_BYTES) - old->record.span, true);
 }
 
 /* Is slot `i` a hole?  What cannot be told is taken for none. */
@@ -236,31 +320,83 @@ is_hole(const ki_tx *tx, uint64_t header, uint64_t i)
     return at != 0 && ki_tx_load(tx, at) == KI_SLOT_HOLE;
 }
 
+/* SLOTS and FIRST without `slot`; true if it must become a hole. */
+static bool
+without_slot(const ki_tx *tx, uint64_t header, uint64_t slot, uint64_t count,
+             uint64_t *slots, uint64_t *first)
+{
+    *slots = ki_tx_load(tx, header + KI_C_SLOTS);
+    *first = ki_tx_load(tx, header + KI_C_FIRST);
+    if (count == 0) {
+        *slots = 0;
+        *first = 0;
+        return false;
+    }
+    if (slot == *slots - 1) {
+        do {
+            *slots -= 1;
+        } while (*slots > *first + 1 && is_hole(tx, header, *slots - 1));
+        return false;
+    }
+    if (slot == *first) {
+        do {
+            *first += 1;
+        } while (*first < *slots - 1 && is_hole(tx, header, *first));
+    }
+    return true;
+}
+
+static void
+delete_in_batch(ki_tx *tx, uint64_t header, const ki_found *old)
+{
+    const uint64_t slot = old->record.slot;
+    ki_counts counts = {0, ki_tx_load(tx, header + KI_C_COUNT) - 1,
+                        ki_tx_load(tx, header + KI_C_BYTES) - old->record.span,
+                        true};
+    uint64_t first;
+    ki_pair pairs[3];
+    size_t n = 0;
+
+    if (without_slot(tx, header, slot, counts.count, &counts.slots, &first)) {
+        n = set_word(tx, slot_is_unseen(tx, header, slot), old->slot_at,
+                     KI_SLOT_HOLE, pairs, n);
+    }
+    if (first != ki_tx_load(tx, header + KI_C_FIRST)) {
+        n = set_word(tx, false, header + KI_C_FIRST, first, pairs, n);
+    }
+    n = set_word(tx, ki_tx_is_fresh(tx, old->address), old->address,
+                 ki_hash_removed(tx, old->address), pairs, n);
+    store_counted(tx, header, pairs, n, &counts);
+}
+
+void
+ki_keyed_delete(ki_tx *tx, uint64_t header, const ki_found *old)
+{
+    if (KI_UNLIKELY(tx->mode == KI_TX_BATCH)) {
+        delete_in_batch(tx, header, old);
+        return;
+    }
+    ki_keyed_vacate(tx, header, old->record.slot, old->slot_at);
+    ki_hash_remove(tx, old->address);
+    ki_account(tx, header,
+               ki_tx_load(tx, header + KI_C_BYTES) - old->record.span, true);
+}
+
 void
 ki_keyed_vacate(ki_tx *tx, uint64_t header, uint64_t slot, uint64_t slot_at)
 {
     const uint64_t count = ki_tx_load(tx, header + KI_C_COUNT) - 1;
-    uint64_t slots = ki_tx_load(tx, header + KI_C_SLOTS);
-    uint64_t first = ki_tx_load(tx, header + KI_C_FIRST);
+    uint64_t slots;
+    uint64_t first;
 
-    if (count == 0) {
-        ki_tx_store(tx, header + KI_C_SLOTS, 0);
-        ki_tx_store(tx, header + KI_C_FIRST, 0);
-    }
-    else if (slot == slots - 1) {
-        do {
-            slots--;
-        } while (slots > first + 1 && is_hole(tx, header, slots - 1));
-        ki_tx_store(tx, header + KI_C_SLOTS, slots);
+    if (without_slot(tx, header, slot, count, &slots, &first)) {
+        ki_slot_store(tx, header, slot, slot_at, KI_SLOT_HOLE);
     }
     else {
-        ki_slot_store(tx, header, slot, slot_at, KI_SLOT_HOLE);
-        if (slot == first) {
-            do {
-                first++;
-            } while (first < slots - 1 && is_hole(tx, header, first));
-            ki_tx_store(tx, header + KI_C_FIRST, first);
-        }
+        ki_tx_store(tx, header + KI_C_SLOTS, slots);
+    }
+    if (first != ki_tx_load(tx, header + KI_C_FIRST)) {
+        ki_tx_store(tx, header + KI_C_FIRST, first);
     }
     ki_tx_store(tx, header + KI_C_COUNT, count);
 }

@@ -291,6 +291,47 @@ ki_item_value(const ki_gen *gen, const uint8_t *base, uint64_t about,
                               size - KI_RECORD_HEAD, value) == KIST_OK);
 }
 
+/* Fewer words in a row than these are in the processor's cache anyway. */
+#define KI_GUESS_MIN 4096u
+
+/*
+ * Asks for the record of item `index` of a flat list before its word, which
+ * stands at `at`, has come from memory.  Where items of one size were appended
+ * one after the other, which the first, the middle and the last word of the
+ * row tell, theirs is the place in between.  Nothing that is loaded here is
+ * believed.
+ */
+KI_ALWAYS_INLINE void
+ki_item_guess(const ki_gen *gen, const uint8_t *base, uint64_t at,
+              uint64_t index, uint64_t count)
+{
+    uint64_t before;
+    uint64_t behind;
+    uint64_t first;
+    uint64_t half;
+    uint64_t step;
+    uint64_t guess;
+
+    ki_slots_row(index, &before, &behind);
+    behind = behind < count - 1 - index ? behind : count - 1 - index;
+    half = (before + behind) / 2;
+    if (half < KI_GUESS_MIN / 2 ||
+        KI_UNLIKELY(!ki_idx_holds(&gen->idx, at, behind * 8 + 8))) {
+        return;
+    }
+    at -= before * 8;
+    first = ki_word_at(base, at);
+    step = ki_word_at(base, at + half * 8) - first;
+    if (ki_word_at(base, at + half * 16) - first != step * 2) {
+        return;
+    }
+    guess = first + step / half * before;
+    if (KI_LIKELY(guess < gen->log.limit - 192)) {
+        __builtin_prefetch(gen->log.base + guess);
+        ki_record_ask(gen->log.base + guess);
+    }
+}
+
 /* The same for item `index` of a list. */
 KIST_NODISCARD KI_ALWAYS_INLINE kist_status
 ki_item_inside(const ki_gen *gen, const ki_coll *c, uint64_t index,
@@ -302,6 +343,7 @@ ki_item_inside(const ki_gen *gen, const ki_coll *c, uint64_t index,
     const uint64_t serial =
         atomic_load_explicit(&c->serial, memory_order_acquire);
     uint64_t version;
+    uint64_t count;
     uint64_t tree;
     uint64_t word;
     uint64_t at;
@@ -320,9 +362,12 @@ ki_item_inside(const ki_gen *gen, const ki_coll *c, uint64_t index,
     }
     else {
         at = ki_slots_at(&gen->idx, NULL, header + KI_C_TABLE, index);
-        if (KI_UNLIKELY(at == 0 ||
-                        index >= ki_word_at(base, header + KI_C_SLOTS))) {
+        count = ki_word_at(base, header + KI_C_SLOTS);
+        if (KI_UNLIKELY(at == 0 || index >= count)) {
             return KI_UNSURE;
+        }
+        if (!ki_klass_inline(c->type)) {
+            ki_item_guess(gen, base, at, index, count);
         }
     }
     word = ki_word_at(base, at);

@@ -41,9 +41,12 @@ ki_look_ahead(const ki_reader *r, const kist_slice *slices, size_t n,
         key->data = slices[i].data;
         key->size = slices[i].size;
         key->hash = ki_hash(key->data, key->size, r->gen->log.seed);
-        buckets[i] = r->own == NULL ? ki_hash_home(idx, root, key->hash) : 0;
+        buckets[i] = ki_hash_home(idx, r->own, root, key->hash);
         if (buckets[i] != 0) {
             __builtin_prefetch(idx->base + buckets[i]);
+            if (r->own != NULL) {
+                ki_tx_ask(r->own, buckets[i]);
+            }
         }
     }
     for (i = 0; i < n; i++) {

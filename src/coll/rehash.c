@@ -163,7 +163,7 @@ fill_one(ki_gen *gen, ki_tx *tx, uint64_t header, const ki_hash_column *column)
 
         if (KI_LIKELY(i + AHEAD < slots)) {
             const uint64_t home = ki_hash_home(
-                &gen->idx, ki_word_load(&gen->idx, header + KI_C_HASH),
+                &gen->idx, NULL, ki_word_load(&gen->idx, header + KI_C_HASH),
                 entries[i + AHEAD].hash);
 
             __builtin_prefetch(gen->idx.base + home, 1);

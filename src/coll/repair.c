@@ -258,7 +258,7 @@ write_log(repairer *r, const ki_gen *from, uint32_t mode, ki_reclog *to)
     }
     memcpy(birth.uuid, from->log.uuid, sizeof(birth.uuid));
     birth.generation = from->log.generation + 1;
-    r->build_path = ki_gen_build_path(r->log_path);
+    r->build_path = ki_gen_build_path(r->log_path, KI_BUILD_REPAIR);
     if (r->build_path == NULL) {
         return KI_FAIL(KIST_ERR_NOMEM, r->log_path, KI_NO_OFFSET, "path");
     }

@@ -467,7 +467,7 @@ replay(salvage *s, const ki_logwalk *walk, uint64_t stop)
         }
         status = record.coll == KI_CATALOG_ID ? catalog(s, at, &record)
                                               : item(s, at, &record);
-        if (status == KIST_ERR_CORRUPT && !ki_mapping_is_cut(&log->read_map)) {
+        if (status == KIST_ERR_CORRUPT && !ki_mapping_is_cut(&log->map)) {
             ki_tx_abort(&s->tx);
             status = KIST_OK;
         }

@@ -158,7 +158,7 @@ rebuild(verifier *v)
 {
     kist *k = v->k;
     ki_gen *old = v->gen;
-    char *build = ki_gen_build_path(k->index_path);
+    char *build = ki_gen_build_path(k->index_path, KI_BUILD_VERIFY);
     const uint64_t synced = ki_idx_synced(&old->idx);
     uint64_t torn = 0;
     bool wiped;
@@ -183,6 +183,10 @@ rebuild(verifier *v)
     }
     status = ki_idx_set_alive(&next.idx, &old->log.id);
     if (status == KIST_OK) {
+        // Those who only read would not find out if we died behind the
+        // rename: from here on they look.
+        ki_word_store(&old->idx, KI_W_STALE, KI_STALE_SOON);
+        KI_POINT("index to be exchanged");
         status = ki_file_rename(build, k->index_path, false);
     }
     if (status == KIST_OK) {
@@ -190,6 +194,7 @@ rebuild(verifier *v)
         v->report->index_rebuilt = true;
     }
     else {
+        ki_word_store(&old->idx, KI_W_STALE, 0);
         (void)ki_io->unlink(build);
     }
     ki_idx_close(&next.idx);

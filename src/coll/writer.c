@@ -57,21 +57,29 @@ static kist_status
 succeed_the_dead(ki_gen *gen)
 {
     bool replaced;
+    bool named = false;
     kist_status status = ki_gen_is_replaced(gen, &replaced);
 
     if (status == KIST_OK && replaced) {
         status = ki_file_sync_parent(gen->log.path);
+    }
+    if (status == KIST_OK && replaced) {
+        status = ki_gen_is_named(gen, gen->log.path, &named);
     }
     if (status != KIST_OK) {
         ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
         return status;
     }
     if (replaced) {
-        ki_reclog_set_superseded(&gen->log);
-        ki_word_store(&gen->idx, KI_W_STALE, 1);
+        // Or it was but an index that verify has put in this one's place.
+        if (!named) {
+            ki_reclog_set_superseded(&gen->log);
+        }
+        ki_word_store(&gen->idx, KI_W_STALE, KI_STALE);
     }
     else {
         ki_write_mend(gen);
+        ki_word_store(&gen->idx, KI_W_STALE, 0);
     }
     ki_word_store(&gen->idx, KI_W_ORPHANED, 0);
     return KIST_OK;
@@ -183,7 +191,8 @@ hash_and_ask(const ki_gen *gen, ki_coll *c, ki_key *key)
         const uint64_t header =
             atomic_load_explicit(&c->header, memory_order_acquire);
         const uint64_t home = ki_hash_home(
-            &gen->idx, ki_word_load(&gen->idx, header + KI_C_HASH), key->hash);
+            &gen->idx, NULL, ki_word_load(&gen->idx, header + KI_C_HASH),
+            key->hash);
 
         if (home != 0) {
             __builtin_prefetch(gen->idx.base + home, 1);
@@ -248,9 +257,7 @@ ki_write_begin(kist *k, ki_coll *c, ki_key *key, ki_writer **w,
             key->hash = ki_hash(key->data, key->size, k->writer.gen->log.seed);
         }
         k->writer.op_tail = k->writer.tail;
-        k->writer.op_pairs = k->writer.tx.count;
-        k->writer.tx.settled = k->writer.tx.count;
-        k->writer.op_freed = k->writer.tx.freed_count;
+        ki_tx_settle(&k->writer.tx);
         if (status == KIST_OK && c != NULL) {
             status = ki_coll_bind(c, k->writer.gen, &k->writer.tx, header);
             if (status != KIST_OK) {
@@ -489,7 +496,7 @@ ki_write_retire(ki_writer *w)
 
     ki_tx_abort(&w->tx);
     w->gen = NULL;
-    ki_word_store(&gen->idx, KI_W_STALE, 1);
+    ki_word_store(&gen->idx, KI_W_STALE, KI_STALE);
     ki_shmlock_drop(ki_idx_lock(&gen->idx, KI_W_LOCK));
 }
 
@@ -531,7 +538,7 @@ ki_write_end(kist *k, ki_writer *w, kist_status status)
         }
         if (status != KIST_OK) {
             // This call has not happened; the batch goes on without it.
-            ki_tx_rewind(&w->tx, w->op_pairs, w->op_freed);
+            ki_tx_rewind(&w->tx);
             w->tail = w->op_tail;
         }
         ki_leave();

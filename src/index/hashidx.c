@@ -1,10 +1,17 @@
 #include "index/hashidx.h"
 
+#include <string.h>
+
 #include "base/fail.h"
 
 #define SIZE_FULL 2u    /* segments of 512 buckets split, smaller ones grow */
 #define SPAN_MAX  64u   /* directory words that a split publishes one by one */
 #define FILL_GOAL 2600u /* entries of a full segment in a prepared hash */
+
+#define BUCKETS_FULL 512u
+
+#define BEHIND_SHIFT 40u
+#define BEHIND       (UINT64_C(7) << BEHIND_SHIFT)
 
 static uint32_t
 segment_class(uint32_t size)
@@ -82,11 +89,14 @@ new_segment(ki_tx *tx, uint32_t size, uint64_t *segment)
 {
     const uint32_t class = segment_class(size);
     const kist_status status = ki_tx_alloc(tx, class, segment);
-    uint64_t i;
+    _Atomic uint64_t *words;
+    size_t i;
 
     if (status == KIST_OK) {
-        for (i = 0; i < UINT64_C(1) << class; i += 8) {
-            ki_tx_fill(tx, *segment + i, KI_HASH_EMPTY);
+        words = ki_word(tx->idx, *segment);
+        for (i = 0; i < (size_t)1 << (class - 3); i++) {
+            atomic_store_explicit(&words[i], KI_HASH_EMPTY,
+                                  memory_order_relaxed);
         }
     }
     return status;
@@ -129,7 +139,7 @@ static uint64_t
 entry_word(uint64_t hash, uint32_t behind, uint64_t offset)
 {
     return hash >> KI_HASH_TAG_SHIFT << KI_HASH_TAG_SHIFT |
-           (uint64_t)behind << 40 | offset >> 3;
+           (uint64_t)behind << BEHIND_SHIFT | offset >> 3;
 }
 
 /* Puts an entry into a segment that nobody sees yet. */
@@ -197,57 +207,123 @@ publish_split(ki_tx *tx, uint64_t root_at, uint64_t hash, uint64_t old,
     return KIST_OK;
 }
 
+/* The two segments that one is split into. */
+typedef struct halves {
+    ki_tx *tx;
+    uint64_t at[2];
+    uint32_t shift;                /* to the bit that tells which */
+    uint8_t used[2][BUCKETS_FULL]; /* words of each bucket */
+} halves;
+
+/* Puts an entry at or behind its home; false if there is no room. */
+static bool
+place(halves *to, uint64_t word, uint32_t home)
+{
+    const uint32_t side = (uint32_t)(word >> to->shift & 1);
+    uint32_t step;
+
+    for (step = 0; step < KI_HASH_WINDOW; step++) {
+        const uint32_t bucket = (home + step) % BUCKETS_FULL;
+        uint8_t *used = &to->used[side][bucket];
+
+        if (*used < 8) {
+            ki_tx_fill(to->tx,
+                       to->at[side] + ((uint64_t)bucket * 8 + *used) * 8,
+                       (word & ~BEHIND) | (uint64_t)step << BEHIND_SHIFT);
+            ++*used;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The entries of bucket `from` that lie `behind` buckets behind their home.
+ * *others says whether any lie farther. */
+static bool
+place_bucket(halves *to, uint64_t segment, uint32_t from, uint32_t behind,
+             bool *others)
+{
+    const uint64_t at = segment + (uint64_t)from * 64;
+    const ki_tx *view = view_of(to->tx, at);
+    uint32_t i;
+
+    *others = false;
+    for (i = 0; i < 8; i++) {
+        const uint64_t word =
+            ki_hash_load(to->tx->idx, view, at + (uint64_t)i * 8);
+        const uint32_t lies = (uint32_t)(word >> BEHIND_SHIFT) & 7;
+
+        if (!ki_hash_is_entry(word)) {
+            continue;
+        }
+        if (lies == behind) {
+            if (!place(to, word, from + BUCKETS_FULL - behind)) {
+                return false;
+            }
+        }
+        else {
+            *others = *others || lies > behind;
+        }
+    }
+    return true;
+}
+
+/*
+ * Entries at home go first: each then finds the room it has now.  Most buckets
+ * have none that are not.
+ */
+static bool
+place_all(halves *to, uint64_t segment)
+{
+    bool others[BUCKETS_FULL];
+    uint32_t behind;
+    uint32_t bucket;
+
+    for (bucket = 0; bucket < BUCKETS_FULL; bucket++) {
+        if (!place_bucket(to, segment, bucket, 0, &others[bucket])) {
+            return false;
+        }
+    }
+    for (behind = 1; behind < KI_HASH_WINDOW; behind++) {
+        for (bucket = 0; bucket < BUCKETS_FULL; bucket++) {
+            if (others[bucket] &&
+                !place_bucket(to, segment, bucket, behind, &others[bucket])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 /* A full-size segment becomes two, by the next bit of the hash. */
 static kist_status
 split(ki_tx *tx, uint64_t root_at, uint64_t hash, uint64_t old)
 {
     const uint32_t depth = depth_of(old);
     const uint64_t from = segment_of(old);
-    const uint32_t mask = ki_hash_buckets(old) - 1;
-    uint64_t half[2];
-    uint32_t behind;
-    uint32_t bucket;
-    uint32_t i;
+    halves to;
     kist_status status;
 
     if (depth >= KI_HASH_DEPTH_MAX) {
         return KI_FAIL(KIST_ERR_TOOBIG, tx->idx->path, from, "index hash");
     }
-    status = new_segment(tx, SIZE_FULL, &half[0]);
+    memset(&to, 0, sizeof(to));
+    to.tx = tx;
+    to.shift = 63 - depth;
+    status = new_segment(tx, SIZE_FULL, &to.at[0]);
     if (status == KIST_OK) {
-        status = new_segment(tx, SIZE_FULL, &half[1]);
+        status = new_segment(tx, SIZE_FULL, &to.at[1]);
     }
     if (status != KIST_OK) {
         return status;
     }
-    // Entries at home go first: each then finds the room it has now.
-    for (behind = 0; behind < KI_HASH_WINDOW; behind++) {
-        for (bucket = 0; bucket <= mask; bucket++) {
-            const uint64_t at = from + (uint64_t)bucket * 64;
-            const ki_tx *view = view_of(tx, at);
-
-            for (i = 0; i < 8; i++) {
-                const uint64_t word =
-                    ki_hash_load(tx->idx, view, at + (uint64_t)i * 8);
-                const uint64_t home = (bucket - behind) & mask;
-                const uint64_t to = half[word >> (63 - depth) & 1];
-
-                if (!ki_hash_is_entry(word) || (word >> 40 & 7) != behind) {
-                    continue;
-                }
-                if (!fill_entry(
-                        tx, to, mask,
-                        word >> KI_HASH_TAG_SHIFT << KI_HASH_TAG_SHIFT | home,
-                        ki_hash_offset(word))) {
-                    return damaged_index(tx, from);
-                }
-            }
-        }
+    if (!place_all(&to, from)) {
+        return damaged_index(tx, from);
     }
     ki_tx_free(tx, from, segment_class(SIZE_FULL));
     return publish_split(tx, root_at, hash, old,
-                         directory_word(half[0], depth + 1, SIZE_FULL),
-                         directory_word(half[1], depth + 1, SIZE_FULL));
+                         directory_word(to.at[0], depth + 1, SIZE_FULL),
+                         directory_word(to.at[1], depth + 1, SIZE_FULL));
 }
 
 /* A small segment becomes one eight times its size. */
@@ -356,8 +432,8 @@ ki_hash_room(ki_tx *tx, uint64_t root_at, uint64_t hash, uint64_t offset,
     }
 }
 
-void
-ki_hash_remove(ki_tx *tx, uint64_t address)
+uint64_t
+ki_hash_removed(const ki_tx *tx, uint64_t address)
 {
     const uint64_t bucket = address & ~UINT64_C(63);
     bool full = true;
@@ -366,7 +442,13 @@ ki_hash_remove(ki_tx *tx, uint64_t address)
     for (i = 0; i < 8; i++) {
         full = full && ki_tx_load(tx, bucket + i * 8) != KI_HASH_EMPTY;
     }
-    ki_tx_store(tx, address, full ? KI_HASH_REMOVED : KI_HASH_EMPTY);
+    return full ? KI_HASH_REMOVED : KI_HASH_EMPTY;
+}
+
+void
+ki_hash_remove(ki_tx *tx, uint64_t address)
+{
+    ki_tx_store(tx, address, ki_hash_removed(tx, address));
 }
 
 kist_status

@@ -142,13 +142,16 @@ ki_hash_route(const ki_idx *idx, const ki_tx *tx, uint64_t root, uint64_t hash,
     return word;
 }
 
-/* Where the home bucket of `hash` is, to be prefetched; 0 if there is none. */
+/*
+ * Where the home bucket of `hash` is, to be prefetched; 0 if there is none.
+ * `tx` is NULL outside a batch.
+ */
 static inline uint64_t
-ki_hash_home(const ki_idx *idx, uint64_t root, uint64_t hash)
+ki_hash_home(const ki_idx *idx, const ki_tx *tx, uint64_t root, uint64_t hash)
 {
     bool damaged;
     uint64_t at = 0;
-    const uint64_t word = ki_hash_route(idx, NULL, root, hash, &at, &damaged);
+    const uint64_t word = ki_hash_route(idx, tx, root, hash, &at, &damaged);
 
     return word == 0 ? 0
                      : (word & ~UINT64_C(0xff)) +
@@ -449,6 +452,9 @@ KIST_NODISCARD kist_status ki_hash_room(ki_tx *tx, uint64_t root_at,
                                         uint64_t hash, uint64_t offset,
                                         ki_rehash rehash, void *context,
                                         uint64_t *address, uint64_t *word);
+
+/* What the word at `address` becomes where its entry is removed. */
+uint64_t ki_hash_removed(const ki_tx *tx, uint64_t address);
 
 /* Lists the pair that removes the entry at `address`. */
 void ki_hash_remove(ki_tx *tx, uint64_t address);

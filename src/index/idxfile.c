@@ -112,9 +112,6 @@ ki_idx_open(ki_idx *idx, const char *path, bool writable,
 
     memset(idx, 0, sizeof(*idx));
     idx->fd = -1;
-    if (!ki_file_exists(path)) {
-        return KIST_ERR_NOTFOUND;
-    }
     idx->path = ki_strdup(path);
     if (idx->path == NULL) {
         return KI_FAIL(KIST_ERR_NOMEM, path, KI_NO_OFFSET, "index path");
@@ -122,6 +119,8 @@ ki_idx_open(ki_idx *idx, const char *path, bool writable,
     status = ki_file_open(path, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW, 0,
                           &idx->fd);
     if (status != KIST_OK) {
+        status = status == KIST_ERR_IO && errno == ENOENT ? KIST_ERR_NOTFOUND
+                                                          : status;
         goto out;
     }
     status = ki_file_size(idx->fd, path, &size);

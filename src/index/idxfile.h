@@ -27,7 +27,8 @@
  *              while that is being taken back on the disk, else 0
  *              (and at 216 what ki_idx_sum() was then)
  *      200     poisoned: 1 after a failed sync
- *      208     stale: 1 once a newer generation has taken over
+ *      208     stale: 1 once a newer generation, or another index of this
+ *              one, has taken over; 2 while that may be happening
  *      256     the writers' lock (its last word: see KI_W_ORPHANED), then at
  *              320 the sync leader's
  *      384     tail of the log ... see KI_W_*
@@ -122,6 +123,10 @@ enum {
     KI_IDX_RING_PAIRS = 64,
     KI_IDX_ARENA = 32768
 };
+
+/* Values of KI_W_STALE besides 0. */
+#define KI_STALE      UINT64_C(1)
+#define KI_STALE_SOON UINT64_C(2)
 
 #define KI_CLASS_MIN   8u
 #define KI_CLASS_MAX   31u

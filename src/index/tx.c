@@ -7,6 +7,8 @@
 #include "os/file.h"
 #include "os/filelock.h"
 
+#define AHEAD 12u
+
 void
 ki_tx_init(ki_tx *tx, ki_idx *idx, ki_tx_mode mode)
 {
@@ -16,6 +18,8 @@ ki_tx_init(ki_tx *tx, ki_idx *idx, ki_tx_mode mode)
     if (mode == KI_TX_REDO) {
         tx->pairs = (ki_pair *)(void *)(idx->base + KI_IDX_REDO_PAGE);
     }
+    // One writer at a time hands extents out: what comes is the batch's.
+    tx->fresh = ki_word_load(idx, KI_W_BUMP);
 }
 
 void
@@ -25,6 +29,7 @@ ki_tx_fini(ki_tx *tx)
         ki_free(tx->pairs);
         ki_free(tx->table);
         ki_free(tx->lines);
+        ki_free(tx->undo);
     }
     ki_free(tx->taken);
     ki_free(tx->freed);
@@ -39,6 +44,9 @@ apply(ki_idx *idx, const ki_pair *pairs, size_t count)
     size_t i;
 
     for (i = 0; i < count; i++) {
+        if (i + AHEAD < count) {
+            __builtin_prefetch(idx->base + pairs[i + AHEAD].address, 1);
+        }
         ki_word_store(idx, pairs[i].address, pairs[i].value);
         KI_POINT("redo pair");
     }
@@ -233,13 +241,15 @@ bump(ki_idx *idx, uint32_t class, uint64_t *address)
     return KIST_OK;
 }
 
+static void cut(ki_tx *tx, size_t count, size_t freed_count);
+
 void
 ki_tx_abort(ki_tx *tx)
 {
     while (tx->taken_count > 0) {
         free_directly(tx->idx, &tx->taken[--tx->taken_count]);
     }
-    ki_tx_rewind(tx, 0, 0);
+    cut(tx, 0, 0);
 }
 
 static void
@@ -332,7 +342,7 @@ ki_tx_commit(ki_tx *tx)
         commit_pairs(tx->idx, KI_IDX_REDO_PAGE, tx->pairs, tx->count);
     }
     tx->taken_count = 0;
-    ki_tx_rewind(tx, 0, tx->freed_count);
+    cut(tx, 0, tx->freed_count);
     if (tx->freed_count > 0) {
         commit_frees(tx);
     }
@@ -342,18 +352,41 @@ ki_tx_commit(ki_tx *tx)
 /* --- a batch's own words --------------------------------------------------
  */
 
+static uint64_t
+table_entry(uint64_t address, size_t i)
+{
+    return address >> 3 << 32 | (uint32_t)(i + 1);
+}
+
+/* The pair that an entry names. */
+static ki_pair *
+entry_pair(const ki_tx *tx, uint64_t entry)
+{
+    return &tx->pairs[(uint32_t)entry - 1];
+}
+
 static size_t
 table_find(const ki_tx *tx, uint64_t address)
 {
-    size_t at = (size_t)((address * UINT64_C(0x9e3779b97f4a7c15)) >> 24);
+    size_t at = ki_tx_home(tx, address);
 
-    for (;; at++) {
-        at &= tx->table_mask;
-        if (tx->table[at] == 0 ||
-            tx->pairs[tx->table[at] - 1].address == address) {
+    for (;; at = (at + 1) & tx->table_mask) {
+        const uint64_t entry = tx->table[at];
+
+        if (entry == 0 ||
+            (entry >> 32 == (address >> 3 & UINT32_MAX) &&
+             KI_LIKELY(entry_pair(tx, entry)->address == address))) {
             return at;
         }
     }
+}
+
+static void
+note_line(ki_tx *tx, uint64_t address)
+{
+    const size_t line = ki_tx_line(tx, address);
+
+    tx->lines[line / 64] |= UINT64_C(1) << line % 64;
 }
 
 /* Pair `i` becomes the one that counts for its address. */
@@ -361,10 +394,9 @@ static void
 table_enter(ki_tx *tx, size_t i)
 {
     const uint64_t address = tx->pairs[i].address;
-    const size_t line = ki_tx_line(tx, address);
 
-    tx->table[table_find(tx, address)] = (uint32_t)(i + 1);
-    tx->lines[line / 64] |= UINT64_C(1) << line % 64;
+    tx->table[table_find(tx, address)] = table_entry(address, i);
+    note_line(tx, address);
 }
 
 static void
@@ -373,19 +405,25 @@ table_fill(ki_tx *tx)
     size_t i;
 
     for (i = 0; i < tx->count; i++) {
+        if (i + AHEAD < tx->count) {
+            const uint64_t soon = tx->pairs[i + AHEAD].address;
+
+            __builtin_prefetch(&tx->table[ki_tx_home(tx, soon)], 1);
+        }
         table_enter(tx, i);
     }
 }
 
-/* A bit for every byte that the table's words take. */
+/* Four bits for every entry that there may be. */
 static size_t
 lines_size(const ki_tx *tx)
 {
-    return (tx->table_mask + 1) * 4 / 8;
+    return (tx->table_mask + 1) / 2;
 }
 
-void
-ki_tx_rewind(ki_tx *tx, size_t count, size_t freed_count)
+/* Forgets what came after `count` pairs and `freed_count` frees. */
+static void
+cut(ki_tx *tx, size_t count, size_t freed_count)
 {
     if (tx->table != NULL && tx->count > count) {
         memset(tx->table, 0, (tx->table_mask + 1) * sizeof(*tx->table));
@@ -396,6 +434,40 @@ ki_tx_rewind(ki_tx *tx, size_t count, size_t freed_count)
     tx->count = count;
     tx->freed_count = freed_count;
     tx->failed = KIST_OK;
+    if (tx->mode == KI_TX_BATCH && count == 0) {
+        ki_tx_settle(tx);
+    }
+}
+
+void
+ki_tx_settle(ki_tx *tx)
+{
+    tx->settled = tx->count;
+    tx->settled_freed = tx->freed_count;
+    tx->steps = tx->count == 0 ? 0 : tx->steps;
+    tx->settled_steps = tx->steps;
+    tx->undo_count = 0;
+    if (tx->count >= KI_TX_COUNTERS) {
+        memcpy(tx->kept, tx->pairs + (tx->count - KI_TX_COUNTERS),
+               sizeof(tx->kept));
+    }
+}
+
+void
+ki_tx_rewind(ki_tx *tx)
+{
+    while (tx->undo_count > 0) {
+        const ki_pair *undo = &tx->undo[--tx->undo_count];
+
+        ki_word_store(tx->idx, undo->address, undo->value);
+    }
+    // The call may have taken counters of the one before away.
+    if (tx->settled >= KI_TX_COUNTERS) {
+        memcpy(tx->pairs + (tx->settled - KI_TX_COUNTERS), tx->kept,
+               sizeof(tx->kept));
+    }
+    tx->steps = tx->settled_steps;
+    cut(tx, tx->settled, tx->settled_freed);
 }
 
 static kist_status
@@ -403,7 +475,7 @@ table_grow(ki_tx *tx)
 {
     const size_t room = tx->room == 0 ? 64 : tx->room * 2;
     ki_pair *pairs;
-    uint32_t *table;
+    uint64_t *table;
     uint64_t *lines;
 
     if (room > UINT32_MAX / 4) {
@@ -452,6 +524,78 @@ ki_tx_store_batch(ki_tx *tx, uint64_t address, uint64_t value)
     table_enter(tx, tx->count++);
 }
 
+/* Are the last pairs these counters, and can they stand for one more step? */
+static bool
+counts_on(const ki_tx *tx, const ki_pair *counters)
+{
+    const ki_pair *last = tx->pairs + (tx->count - KI_TX_COUNTERS);
+    unsigned i;
+
+    if (tx->count < KI_TX_COUNTERS || tx->steps >= KI_TX_STEPS_MAX) {
+        return false;
+    }
+    for (i = 0; i < KI_TX_COUNTERS; i++) {
+        if (last[i].address != counters[i].address) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+ki_tx_store_counted(ki_tx *tx, const ki_pair *pairs, size_t n,
+                    const ki_pair counters[KI_TX_COUNTERS])
+{
+    const bool on = counts_on(tx, counters);
+    const size_t first = on ? tx->count - KI_TX_COUNTERS : tx->count;
+    size_t i;
+
+    while (first + n + KI_TX_COUNTERS > tx->room) {
+        const kist_status status = table_grow(tx);
+
+        if (status != KIST_OK) {
+            tx->failed = status;
+            return;
+        }
+    }
+    // From the last one on: the table finds a counter where it stood, which
+    // must still be there then.
+    for (i = KI_TX_COUNTERS; i-- > 0;) {
+        const size_t at = table_find(tx, counters[i].address);
+
+        tx->pairs[first + n + i] = counters[i];
+        tx->table[at] = table_entry(counters[i].address, first + n + i);
+        note_line(tx, counters[i].address);
+    }
+    for (i = 0; i < n; i++) {
+        tx->pairs[first + i] = pairs[i];
+        table_enter(tx, first + i);
+    }
+    tx->count = first + n + KI_TX_COUNTERS;
+    tx->steps = on ? tx->steps + 1 : 1;
+}
+
+void
+ki_tx_put(ki_tx *tx, uint64_t address, uint64_t value)
+{
+    if (tx->undo_count == tx->undo_room) {
+        const size_t room = tx->undo_room == 0 ? 32 : tx->undo_room * 2;
+        ki_pair *grown = ki_realloc(tx->undo, room * sizeof(*grown));
+
+        if (grown == NULL) {
+            tx->failed =
+                KI_FAIL(KIST_ERR_NOMEM, tx->idx->path, KI_NO_OFFSET, "batch");
+            return;
+        }
+        tx->undo = grown;
+        tx->undo_room = room;
+    }
+    tx->undo[tx->undo_count].address = address;
+    tx->undo[tx->undo_count].value = ki_word_load(tx->idx, address);
+    tx->undo_count++;
+    ki_tx_fill(tx, address, value);
+}
+
 bool
 ki_tx_amend(ki_tx *tx, const ki_pair *pairs, size_t count)
 {
@@ -478,7 +622,7 @@ ki_tx_load_batch(const ki_tx *tx, uint64_t address)
 {
     const size_t at = table_find(tx, address);
 
-    return tx->table[at] != 0 ? tx->pairs[tx->table[at] - 1].value
+    return tx->table[at] != 0 ? entry_pair(tx, tx->table[at])->value
                               : ki_word_load(tx->idx, address);
 }
 

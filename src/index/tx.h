@@ -15,7 +15,10 @@
  *
  * A batch collects its pairs in private memory, looks its own words up there
  * (ki_tx_load), and commits them in one list at its end; throwing the list
- * away is rollback.
+ * away is rollback.  It consists of calls, of which the last one can be taken
+ * back (ki_tx_settle, ki_tx_rewind).  What is in extents of its own needs no
+ * pairs (ki_tx_put), and counters that go on growing are listed once for many
+ * steps (ki_tx_store_counted).
  *
  * Rebuilding an index that nobody sees yet stores directly.
  *
@@ -51,6 +54,12 @@ typedef struct ki_pair {
     uint64_t value;
 } ki_pair;
 
+/* How many counters a collection has that each change of it sets. */
+#define KI_TX_COUNTERS 4u
+
+/* Which of a batch's steps readers may find uncounted while it is applied. */
+#define KI_TX_STEPS_MAX 64u
+
 typedef struct ki_freed {
     uint64_t address;
     uint32_t class;
@@ -68,10 +77,18 @@ typedef struct ki_tx {
     size_t taken_count;
     size_t taken_room;
     size_t room;     /* BATCH: pairs that fit */
-    uint32_t *table; /* BATCH: owned; address -> pair + 1, open addressing */
+    uint64_t *table; /* BATCH: owned; see ki_tx_home() */
     size_t table_mask;
-    uint64_t *lines;    /* BATCH: owned; a bit for each line that has a pair */
-    size_t settled;     /* BATCH: pairs of calls that are over */
+    uint64_t *lines; /* BATCH: owned; a bit for each line that has a pair */
+    size_t settled;  /* BATCH: pairs of calls that are over */
+    size_t settled_freed;
+    uint32_t settled_steps;
+    uint32_t steps;               /* BATCH: what the last counters stand for */
+    ki_pair kept[KI_TX_COUNTERS]; /* BATCH: the last pairs, as they settled */
+    ki_pair *undo; /* BATCH: owned; what ki_tx_put() has stored over */
+    size_t undo_count;
+    size_t undo_room;
+    uint64_t fresh;     /* BATCH: extents from here on are its own */
     kist_status failed; /* BATCH: what a store ran into; commit answers it */
 } ki_tx;
 
@@ -93,11 +110,11 @@ void ki_tx_fini(ki_tx *tx);
 /* Forgets the pairs and what was to be freed: nothing has happened. */
 void ki_tx_abort(ki_tx *tx);
 
-/*
- * Forgets what came after the transaction had `count` pairs and had freed
- * `freed_count` extents: one operation of a batch that failed.
- */
-void ki_tx_rewind(ki_tx *tx, size_t count, size_t freed_count);
+/* A call of a batch begins: what came before can no longer be taken back. */
+void ki_tx_settle(ki_tx *tx);
+
+/* Forgets what came after ki_tx_settle(): one call of a batch that failed. */
+void ki_tx_rewind(ki_tx *tx);
 
 /* Stores the pairs, hands out what was freed.  REDO and DIRECT cannot fail;
  * a BATCH needs room for its list (IO, NOMEM) and is untouched if that fails.
@@ -113,6 +130,27 @@ void ki_tx_redo(ki_idx *idx);
  * growing, of which nobody needs to see each step.  False: list them.
  */
 bool ki_tx_amend(ki_tx *tx, const ki_pair *pairs, size_t count);
+
+/*
+ * Lists `n` pairs of a batch, and behind them counters.  Those that the
+ * step before has listed last, of the same addresses, are taken away: nobody
+ * needs to see each step, as long as they are not too many.
+ */
+void ki_tx_store_counted(ki_tx *tx, const ki_pair *pairs, size_t n,
+                         const ki_pair counters[KI_TX_COUNTERS]);
+
+/* Is `address` in an extent that this batch has got, and nobody else sees? */
+static inline bool
+ki_tx_is_fresh(const ki_tx *tx, uint64_t address)
+{
+    return tx->mode == KI_TX_BATCH && address >= tx->fresh;
+}
+
+/*
+ * Stores a word of a batch that nobody else can see yet, so that it can be
+ * taken back with its call.  There must be no pair of it.
+ */
+void ki_tx_put(ki_tx *tx, uint64_t address, uint64_t value);
 
 /* Which bit of `lines` stands for the cache line of `address`. */
 static inline size_t
@@ -133,6 +171,27 @@ ki_tx_touches(const ki_tx *tx, uint64_t address)
 
     return tx->mode == KI_TX_BATCH && tx->count > 0 &&
            (tx->lines[bit / 64] >> bit % 64 & 1) != 0;
+}
+
+/*
+ * Where a batch's table begins to look for the word at `address`.  Its entries
+ * are number of the word << 32 | pair + 1, those of a line side by side.
+ */
+static inline size_t
+ki_tx_home(const ki_tx *tx, uint64_t address)
+{
+    const uint64_t line = (address >> 6) * UINT64_C(0x9e3779b97f4a7c15) >> 20;
+
+    return (size_t)(line << 3 | (address >> 3 & 7)) & tx->table_mask;
+}
+
+/* Asks for what the batch knows of the line of `address`. */
+static inline void
+ki_tx_ask(const ki_tx *tx, uint64_t address)
+{
+    if (ki_tx_touches(tx, address)) {
+        __builtin_prefetch(&tx->table[ki_tx_home(tx, address)], 1);
+    }
 }
 
 void ki_tx_store_batch(ki_tx *tx, uint64_t address, uint64_t value);

@@ -80,57 +80,45 @@ head_load(ki_reclog *log, const uint8_t page[KI_LOG_BEGIN])
     return KIST_OK;
 }
 
-/* Both maps at `reserve` bytes of address space each, or none. */
-static kist_status
-map_both(ki_reclog *log, uint64_t size, uint64_t reserve)
+kist_status
+ki_reclog_map(ki_reclog *log, uint64_t size, uint64_t reserve)
 {
-    kist_status status;
+    const kist_status status = ki_mapping_init(
+        &log->map, log->fd, log->path,
+        log->writable ? KI_MAP_WRITE : KI_MAP_READ, size, reserve, true);
 
-    status = ki_mapping_init(&log->read_map, log->fd, log->path,
-                             log->writable ? KI_MAP_WRITE : KI_MAP_READ, size,
-                             reserve, true);
-    if (status == KIST_OK && log->writable) {
-        status = ki_mapping_init(&log->write_map, log->fd, log->path,
-                                 KI_MAP_WRITE, log->read_map.reserved,
-                                 log->read_map.reserved, true);
-    }
-    if (status != KIST_OK) {
-        ki_mapping_fini(&log->read_map);
-    }
+    log->base = log->map.base;
+    log->limit = log->map.reserved;
     return status;
 }
 
 /*
- * Where the address space is limited, the first map must not take so much
- * that nothing is left for the second and for the index: less is asked for
- * until both fit, and then a quarter of that is used.
+ * Where the address space is limited, the map must not take so much that
+ * nothing is left for the index: less is asked for until it fits, and then a
+ * quarter of that is used.
  */
 static kist_status
 map_it(ki_reclog *log, uint64_t size, uint64_t reserve)
 {
     uint64_t wanted = reserve < size * 4 ? size * 4 : reserve;
-    kist_status status = map_both(log, size, wanted);
+    kist_status status = ki_reclog_map(log, size, wanted);
     bool scarce = status == KIST_ERR_NOMEM ||
-                  (status == KIST_OK && log->read_map.reserved < wanted);
+                  (status == KIST_OK && log->map.reserved < wanted);
 
     while (scarce && wanted > size) {
-        ki_mapping_fini(&log->read_map);
-        ki_mapping_fini(&log->write_map);
+        ki_mapping_fini(&log->map);
         wanted = wanted / 4 > size ? wanted / 4 : size;
-        status = map_both(log, size, wanted);
+        status = ki_reclog_map(log, size, wanted);
         scarce = status == KIST_ERR_NOMEM ||
-                 (status == KIST_OK && log->read_map.reserved < wanted);
+                 (status == KIST_OK && log->map.reserved < wanted);
         if (!scarce && wanted / 4 > size) {
-            ki_mapping_fini(&log->read_map);
-            ki_mapping_fini(&log->write_map);
-            status = map_both(log, size, wanted / 4);
+            ki_mapping_fini(&log->map);
+            status = ki_reclog_map(log, size, wanted / 4);
         }
     }
     if (status != KIST_OK) {
         return status;
     }
-    log->base = log->read_map.base;
-    log->limit = log->read_map.reserved;
     return ki_io->identify(log->fd, &log->id) == 0
                ? KIST_OK
                : KI_FAIL(KIST_ERR_IO, log->path, KI_NO_OFFSET, "statx");
@@ -252,8 +240,7 @@ ki_reclog_close(ki_reclog *log)
     if (log == NULL || log->path == NULL) {
         return;
     }
-    ki_mapping_fini(&log->read_map);
-    ki_mapping_fini(&log->write_map);
+    ki_mapping_fini(&log->map);
     ki_file_close(&log->fd);
     ki_free(log->path);
     log->path = NULL;
@@ -353,8 +340,7 @@ ki_reclog_is_superseded(const ki_reclog *log)
 void
 ki_reclog_set_superseded(ki_reclog *log)
 {
-    atomic_store_explicit(superseded(log->write_map.base), 1,
-                          memory_order_release);
+    atomic_store_explicit(superseded(log->base), 1, memory_order_release);
 }
 
 uint64_t

@@ -47,15 +47,14 @@
 #define KI_LOG_BEGIN UINT64_C(4096)
 
 typedef struct ki_reclog {
-    const uint8_t *base; /* the map that reads go through */
+    const uint8_t *base; /* of the map */
     uint64_t limit;      /* bytes of address space mapped */
     uint64_t salt;
     uint64_t seed; /* of the hash of keys */
     int fd;
     bool writable;
-    ki_mapping read_map;  /* advised against read-ahead */
-    ki_mapping write_map; /* appends go through it; unmapped if read-only */
-    char *path;           /* owned */
+    ki_mapping map; /* advised against read-ahead; reads and appends */
+    char *path;     /* owned */
     uint64_t generation;
     ki_file_id id;
     uint8_t uuid[16];
@@ -90,6 +89,13 @@ KIST_NODISCARD kist_status ki_reclog_open(ki_reclog *log, const char *path,
 
 void ki_reclog_close(ki_reclog *log);
 
+/*
+ * Maps the open log of `size` bytes, with `reserve` of address space if that
+ * can be had; nothing is mapped yet.  For who had to unmap it.  NOMEM.
+ */
+KIST_NODISCARD kist_status ki_reclog_map(ki_reclog *log, uint64_t size,
+                                         uint64_t reserve);
+
 /* Another path for error details, after a rename.  NOMEM. */
 KIST_NODISCARD kist_status ki_reclog_renamed(ki_reclog *log, const char *path);
 
@@ -113,7 +119,7 @@ ki_reclog_load(const ki_reclog *log, uint64_t offset, uint64_t end,
 static inline uint8_t *
 ki_reclog_writable(const ki_reclog *log, uint64_t offset)
 {
-    return log->write_map.base + offset;
+    return log->map.base + offset;
 }
 
 /*

@@ -105,7 +105,7 @@ look(const ki_idx *idx, const ki_tx *tx, uint64_t root, uint64_t i)
     if (address != 0) {
         sum += ki_word_load(idx, address);
     }
-    sum += ki_hash_home(idx, root, i);
+    sum += ki_hash_home(idx, NULL, root, i);
     ki_probe_begin(&probe, idx, tx, root, i);
     while (ki_probe_next(&probe, &word, &address)) {
         sum += ki_word_load(idx, address);

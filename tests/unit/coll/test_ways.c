@@ -11,7 +11,8 @@
 #include "coll/ways.h"
 #include "support/check.h"
 
-#define KEYS 3000u
+#define KEYS  3000u
+#define LARGE 60000u
 
 static const kist_options plain = {.map_reserve = 64u << 20};
 
@@ -200,10 +201,78 @@ each_flip(void **state, const ki_ways *ways)
     KT_OK(kist_close(k));
 }
 
+/* Item `i` of a large list: of one size, but for those that were set. */
+static kist_value
+large_value(uint32_t i, bool set, uint8_t room[100])
+{
+    memset(room, set ? 's' : 'v', 100);
+    memcpy(room, &i, sizeof(i));
+    return kist_blob(KIST_BYTES, room, set ? 60 + i % 40 : 100);
+}
+
+/* Goal: a list so large that its items' places are guessed gives each of
+ * them, where the guess is right, where it is not, and at its ends.
+ * Method: items of one size; some set to others, then all behind the middle;
+ * the last ones removed. */
+static void
+each_guess(void **state, const ki_ways *ways)
+{
+    const uint32_t count = LARGE;
+    const kt_place *place = *state;
+    uint8_t room[100];
+    kist_list *list;
+    kist *k;
+
+    KT_OK(kist_open(place->path, &plain, &k));
+    KT_OK(kist_list_open(k, kist_str("l"), KIST_BYTES, &list));
+    for (uint32_t i = 0; i < count; i++) {
+        const kist_value value = large_value(i, false, room);
+
+        KT_OK(kist_list_append(list, &value));
+    }
+    for (uint32_t round = 0; round < 3; round++) {
+        // 0: as appended; 1: every 7th set; 2: all behind the middle, too.
+        for (uint32_t i = 0; round > 0 && i < count; i++) {
+            const kist_value value = large_value(i, true, room);
+
+            if (round == 1 ? i % 7 == 3 : i > count / 2) {
+                KT_OK(kist_list_set(list, i, &value));
+            }
+        }
+        for (uint32_t j = 0; j < count; j++) {
+            const uint32_t i = (uint32_t)((uint64_t)j * 40503 % count);
+            const bool set =
+                (round > 0 && i % 7 == 3) || (round == 2 && i > count / 2);
+            const kist_value want = large_value(i, set, room);
+            kist_value got = kist_null();
+
+            KT_OK(ways->item(&list->coll, i, &got));
+            KT_CHECK(same(&want, &got), "round %u, item %u", round, i);
+        }
+    }
+    KT_ANSWERS(KIST_ERR_RANGE,
+               ways->item(&list->coll, count, &(kist_value){0}));
+    for (uint32_t i = count; i > count - 5000; i--) {
+        kist_value got = kist_null();
+
+        KT_OK(kist_list_pop(list, i - 1, NULL));
+        KT_OK(ways->item(&list->coll, i - 2, &got));
+        KT_ANSWERS(KIST_ERR_RANGE, ways->item(&list->coll, i - 1, &got));
+    }
+    kist_list_close(list);
+    KT_OK(kist_close(k));
+}
+
 static void
 test_plain_way(void **state)
 {
     each_way(state, &ki_ways_plain);
+}
+
+static void
+test_plain_way_guesses(void **state)
+{
+    each_guess(state, &ki_ways_plain);
 }
 
 static void
@@ -216,6 +285,12 @@ static void
 test_way_of_this_processor(void **state)
 {
     each_way(state, ki_ways_here);
+}
+
+static void
+test_way_of_this_processor_guesses(void **state)
+{
+    each_guess(state, ki_ways_here);
 }
 
 static void
@@ -232,6 +307,8 @@ main(void)
         KT_TEST(test_plain_way_notices_damage),
         KT_TEST(test_way_of_this_processor),
         KT_TEST(test_way_of_this_processor_notices_damage),
+        KT_TEST(test_plain_way_guesses),
+        KT_TEST(test_way_of_this_processor_guesses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
