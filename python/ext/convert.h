@@ -191,11 +191,14 @@ PyObject *kpy_object_of(kpy_state *state, const kist_value *value);
  * The last two str that an iterator handed out.  When it is asked for the
  * next one the last is in the loop's variable, but the one before it mostly
  * nobody's: then its memory becomes the next str, and none is allocated and
- * freed.  Start with {0}.
+ * freed.  Where all are kept, as list() does, none is looked after.  Start
+ * with {0}.
  */
 typedef struct kpy_spares {
     PyObject *texts[2];
-    unsigned next;
+    uint8_t next;
+    uint8_t kept; /* how many in a row somebody had */
+    uint8_t rest; /* how many are yet to be made without a look */
 } kpy_spares;
 
 /* As kpy_text_new(). */

@@ -49,7 +49,7 @@ iter_new(PyObject *self, bool backwards)
     it->backwards = backwards;
     it->scan = NULL;
     it->handle = list->handle.list;
-    it->spares = (kpy_spares){{NULL, NULL}, 0};
+    it->spares = (kpy_spares){{NULL, NULL}, 0, 0, 0};
     if (!backwards && count >= SCANNED_MIN &&
         kist_list_scan(it->handle, NULL, &it->scan) != KIST_OK) {
         it->scan = NULL; // no memory: by index, then

@@ -76,7 +76,7 @@ kpy_set_iter(PyObject *self)
     it->began = (uint64_t)count;
     it->left = (uint64_t)count;
     it->changed = false;
-    it->spares = (kpy_spares){{NULL, NULL}, 0};
+    it->spares = (kpy_spares){{NULL, NULL}, 0, 0, 0};
     it->scan = kpy_set_scan_open(set);
     PyObject_GC_Track(it);
     if (it->scan == NULL) {

@@ -11,6 +11,11 @@
 /* A spare that holds more is not worth its memory. */
 #define SPARE_MAX 512u
 
+/* After so many in a row that somebody has kept, the next ones are made
+ * without looking for a spare. */
+#define KEPT_MAX 8u
+#define REST     200u
+
 /* --- letters
  * ---------------------------------------------------------------------
  */
@@ -184,16 +189,38 @@ room(size_t size)
     return (sizeof(PyASCIIObject) + size + 1 + 15) / 16;
 }
 
+/* A str of ASCII with `size` letters, yet to be set, and all the room that a
+ * spare of its size has. */
+static inline PyObject *
+roomy_new(size_t size)
+{
+    const size_t most = room(size) * 16 - sizeof(PyASCIIObject) - 1;
+    PyObject *text = PyUnicode_New((Py_ssize_t)most, 127);
+
+    if (text != NULL) {
+        ((PyASCIIObject *)text)->length = (Py_ssize_t)size;
+        letters(text)[size] = 0;
+    }
+    return text;
+}
+
 /*
- * Can `spare`, a str of ASCII that we made, become one of `size` letters?
- * Only if nobody else has it, not even the table of interned ones, and it
- * takes as much memory as a new one.
+ * Can `spare`, of roomy_new(), become one of `size` letters?  Only if nobody
+ * else has it, not even the table of interned ones, and it takes as much
+ * memory as a new one.
  */
 static inline bool
-is_free(PyObject *spare, size_t size)
+is_free(PyObject *spare, size_t size, kpy_spares *spares)
 {
-    return spare != NULL && Py_REFCNT(spare) == 1 &&
-           room((size_t)PyUnicode_GET_LENGTH(spare)) == room(size) &&
+    if (spare == NULL) {
+        return false;
+    }
+    if (Py_REFCNT(spare) > 1) {
+        spares->rest = ++spares->kept >= KEPT_MAX ? REST : 0;
+        return false;
+    }
+    spares->kept = 0;
+    return room((size_t)PyUnicode_GET_LENGTH(spare)) == room(size) &&
            !PyUnicode_CHECK_INTERNED(spare);
 }
 
@@ -211,8 +238,12 @@ kpy_text_again(kpy_state *state, kist_slice slice, kpy_spares *spares)
         !may_be_ascii(slice)) {
         return kpy_text_new(state, slice);
     }
+    if (spares->rest > 0) {
+        spares->rest--;
+        return kpy_text_new(state, slice);
+    }
     spares->next ^= 1;
-    if (is_free(text, slice.size)) {
+    if (is_free(text, slice.size, spares)) {
         PyASCIIObject *const head = (PyASCIIObject *)text;
 
         if (copy_ascii(letters(text), slice.data, slice.size)) {
@@ -224,9 +255,13 @@ kpy_text_again(kpy_state *state, kist_slice slice, kpy_spares *spares)
         Py_CLEAR(*place); // it is no str any more
         return text_decoded(state, slice);
     }
-    text = ascii_new(slice);
+    text = roomy_new(slice.size);
     if (text == NULL) {
-        return PyErr_Occurred() ? NULL : text_decoded(state, slice);
+        return NULL;
+    }
+    if (!copy_ascii(letters(text), slice.data, slice.size)) {
+        Py_DECREF(text);
+        return text_decoded(state, slice);
     }
     Py_XSETREF(*place, Py_NewRef(text));
     return text;
