@@ -377,6 +377,21 @@ KIST_NODISCARD kist_status kist_memfs_walk_open(kist_memfs *fs,
 KIST_NODISCARD kist_status kist_memfs_walk_next(
     kist_memfs_walk *walk, kist_slice *path, const kist_memfs_names **names);
 
+/* Is what a directory of this version holds known?  It runs under the lock of
+ * the tree: it must be quick, and call nothing of the file system. */
+typedef bool (*kist_memfs_known)(void *context, uint64_t version);
+
+/*
+ * As kist_memfs_walk_next(), for who remembers names: `version` is what
+ * kist_memfs_list_version() tells of the directory with these names, and
+ * `names` NULL where `known` (or NULL) says that they are.
+ */
+KIST_NODISCARD kist_status kist_memfs_walk_on(kist_memfs_walk *walk,
+                                              kist_memfs_known known,
+                                              void *context, kist_slice *path,
+                                              uint64_t *version,
+                                              const kist_memfs_names **names);
+
 /* NULL is fine.  May come after the file system was let go. */
 void kist_memfs_walk_close(kist_memfs_walk *walk);
 

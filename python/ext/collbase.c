@@ -361,6 +361,7 @@ kpy_coll_close(kpy_coll *coll)
 void
 kpy_coll_fini(kpy_coll *coll)
 {
+    kpy_spares_clear(&coll->spares);
     (void)kpy_coll_close(coll);
     if (coll->retired != NULL) {
         handle_close(coll->kind, coll->retired);

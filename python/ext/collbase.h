@@ -51,6 +51,7 @@ typedef struct kpy_coll {
     PyObject *name;  /* str; "" is the root collection */
     PyObject *path;  /* str, absolute, without .kist; stays when closed */
     PyObject *weakrefs;
+    kpy_spares spares;     /* of what is read item by item */
     struct kpy_coll *next; /* in chest->colls */
     struct kpy_coll *previous;
 } kpy_coll;

@@ -8,7 +8,6 @@
 
 #define CHUNK_SIZE ((size_t)64 << 10)
 #define HAUL_FIRST ((size_t)16)
-#define WORD_ASCII UINT64_C(0x8080808080808080)
 
 /* --- klass -----------------------------------------------------------------
  */
@@ -176,105 +175,6 @@ kpy_text_of(PyObject *text, kist_buf *spill, kist_slice *slice)
     }
     *slice = kist_bytes(data, (size_t)size);
     return 0;
-}
-
-static inline uint64_t
-word_at(const uint8_t *data)
-{
-    uint64_t word;
-
-    memcpy(&word, data, sizeof(word));
-    return word;
-}
-
-/* The last words overlap those before them: no byte is looked at alone where
- * there are eight. */
-static inline bool
-is_ascii(const uint8_t *data, size_t size)
-{
-    const uint8_t *const end = data + size;
-    uint64_t low = 0;
-    uint64_t high = 0;
-
-    if (size < 8) {
-        for (; data < end; data++) {
-            low |= *data;
-        }
-        return (low & 0x80) == 0;
-    }
-    for (; (size_t)(end - data) > 16; data += 16) {
-        low |= word_at(data);
-        high |= word_at(data + 8);
-    }
-    if (end - data > 8) {
-        low |= word_at(data);
-    }
-    return ((low | high | word_at(end - 8)) & WORD_ASCII) == 0;
-}
-
-/*
- * What the UnicodeDecodeError that is set is about, with lone surrogates.  It
- * has a copy of the bytes: error handlers make objects, which may run the
- * collector, and that may take the view away.
- */
-static PyObject *
-text_of_surrogates(kpy_state *state)
-{
-    PyObject *type;
-    PyObject *error;
-    PyObject *traceback;
-    PyObject *bytes;
-    PyObject *text = NULL;
-
-    PyErr_Fetch(&type, &error, &traceback);
-    PyErr_NormalizeException(&type, &error, &traceback);
-    bytes = PyUnicodeDecodeError_GetObject(error);
-    if (bytes != NULL) {
-        text = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(bytes),
-                                    PyBytes_GET_SIZE(bytes), "surrogatepass");
-        Py_DECREF(bytes);
-    }
-    Py_XDECREF(type);
-    Py_XDECREF(error);
-    Py_XDECREF(traceback);
-    if (text == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
-        PyErr_Clear();
-        return kpy_raise_corrupt(state, "text");
-    }
-    return text;
-}
-
-__attribute__((noinline)) static PyObject *
-text_decoded(kpy_state *state, kist_slice slice)
-{
-    PyObject *text;
-
-    if (slice.size > (size_t)PY_SSIZE_T_MAX) {
-        return kpy_raise_corrupt(state, "text");
-    }
-    text = PyUnicode_DecodeUTF8(slice.size == 0 ? "" : slice.data,
-                                (Py_ssize_t)slice.size, NULL);
-    if (text == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
-        return text_of_surrogates(state);
-    }
-    return text;
-}
-
-PyObject *
-kpy_text_new(kpy_state *state, kist_slice slice)
-{
-    PyObject *text;
-
-    // One letter is shared by the interpreter, and so is none.
-    if (slice.size <= 1 || slice.size > (size_t)PY_SSIZE_T_MAX ||
-        !is_ascii(slice.data, slice.size)) {
-        return text_decoded(state, slice);
-    }
-    text = PyUnicode_New((Py_ssize_t)slice.size, 127);
-    if (text != NULL) {
-        memcpy(PyUnicode_1BYTE_DATA(text), slice.data, slice.size);
-    }
-    return text;
 }
 
 /* --- hauls

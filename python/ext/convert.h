@@ -80,13 +80,46 @@ kpy_scratch_done(kpy_scratch *scratch)
 /* --- to kist ---------------------------------------------------------------
  */
 
+int kpy_value_slowly(kpy_state *state, kpy_klass klass, PyObject *object,
+                     kpy_scratch *scratch, kist_value *value);
+
+/* The commonest: a str of ASCII, and an int of 64 bits.  False: look closer.
+ */
+static inline bool
+kpy_value_is_plain(kpy_klass klass, PyObject *object, kist_value *value)
+{
+    if (PyUnicode_CheckExact(object)) {
+        if ((klass.type != KIST_ANY && klass.type != KIST_TEXT) ||
+            !PyUnicode_IS_COMPACT_ASCII(object)) {
+            return false;
+        }
+        *value = kist_blob(KIST_TEXT, PyUnicode_1BYTE_DATA(object),
+                           (size_t)PyUnicode_GET_LENGTH(object));
+        return true;
+    }
+    if (PyLong_CheckExact(object) &&
+        (klass.type == KIST_ANY || klass.type == KIST_INT)) {
+        int overflow;
+
+        *value = kist_int(PyLong_AsLongLongAndOverflow(object, &overflow));
+        return overflow == 0;
+    }
+    return false;
+}
+
 /*
  * *value becomes `object` under `klass`.  0, or -1 with the TypeError of P28
  * ("Expected float for float, got str"), OverflowError, RecursionError or
  * MemoryError set.
  */
-int kpy_value_of(kpy_state *state, kpy_klass klass, PyObject *object,
-                 kpy_scratch *scratch, kist_value *value);
+static inline int
+kpy_value_of(kpy_state *state, kpy_klass klass, PyObject *object,
+             kpy_scratch *scratch, kist_value *value)
+{
+    return kpy_value_is_plain(klass, object, value)
+               ? 0
+               : kpy_value_slowly(state, klass, object, scratch, value);
+}
 
 /*
  * For `in`, index, count, discard: 1 and *value; 0 if no collection of this
@@ -153,6 +186,35 @@ PyObject *kpy_text_new(kpy_state *state, kist_slice slice);
 
 /* A new object of `value`; CorruptError if it makes no sense. */
 PyObject *kpy_object_of(kpy_state *state, const kist_value *value);
+
+/*
+ * The last two str that an iterator handed out.  When it is asked for the
+ * next one the last is in the loop's variable, but the one before it mostly
+ * nobody's: then its memory becomes the next str, and none is allocated and
+ * freed.  Where all are kept, as list() does, none is looked after.  Start
+ * with {0}.
+ */
+typedef struct kpy_spares {
+    PyObject *texts[2];
+    uint8_t next;
+    uint8_t kept; /* how many in a row somebody had */
+    uint8_t rest; /* how many are yet to be made without a look */
+} kpy_spares;
+
+/* As kpy_text_new(). */
+PyObject *kpy_text_again(kpy_state *state, kist_slice slice,
+                         kpy_spares *spares);
+
+/* As kpy_object_of(). */
+static inline PyObject *
+kpy_object_again(kpy_state *state, const kist_value *value, kpy_spares *spares)
+{
+    return value->type == KIST_TEXT
+               ? kpy_text_again(state, value->as.bytes, spares)
+               : kpy_object_of(state, value);
+}
+
+void kpy_spares_clear(kpy_spares *spares);
 
 /*
  * True if kpy_object_of() makes each of the values without running anything

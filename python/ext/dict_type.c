@@ -51,7 +51,7 @@ find_answer(kpy_coll *dict, kist_status status, const kist_value *stored,
             PyObject **value)
 {
     if (status == KIST_OK) {
-        *value = kpy_object_of(dict->state, stored);
+        *value = kpy_object_again(dict->state, stored, &dict->spares);
         return *value == NULL ? -1 : 1;
     }
     return status == KIST_ERR_NOTFOUND ? 0
@@ -80,8 +80,8 @@ find_rare(kpy_coll *dict, PyObject *key, PyObject **value)
     return found;
 }
 
-int
-kpy_dict_find(kpy_coll *dict, PyObject *key, PyObject **value)
+static inline int
+find(kpy_coll *dict, PyObject *key, PyObject **value)
 {
     kist_slice name;
     kist_value stored;
@@ -96,6 +96,12 @@ kpy_dict_find(kpy_coll *dict, PyObject *key, PyObject **value)
     }
     status = kist_dict_get(dict->handle.dict, name, &stored);
     return find_answer(dict, status, &stored, value);
+}
+
+int
+kpy_dict_find(kpy_coll *dict, PyObject *key, PyObject **value)
+{
+    return find(dict, key, value);
 }
 
 int
@@ -174,7 +180,7 @@ static PyObject *
 dict_subscript(PyObject *self, PyObject *key)
 {
     PyObject *value;
-    const int found = kpy_dict_find((kpy_coll *)self, key, &value);
+    const int found = find((kpy_coll *)self, key, &value);
 
     if (found == 0) {
         return subscript_missing((kpy_coll *)self, key);

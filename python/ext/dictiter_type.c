@@ -10,6 +10,8 @@ typedef struct dict_iter {
     Py_ssize_t left; /* not yet handed out */
     kpy_dict_part part;
     bool changed; /* RuntimeError from now on */
+    kpy_spares keys;
+    kpy_spares values;
 } dict_iter;
 
 /* --- scans
@@ -116,6 +118,8 @@ iter_clear(PyObject *self)
     iter->scan = NULL;
     iter->left = 0;
     Py_CLEAR(iter->pair);
+    kpy_spares_clear(&iter->keys);
+    kpy_spares_clear(&iter->values);
     Py_CLEAR(iter->dict);
     return 0;
 }
@@ -156,9 +160,10 @@ static PyObject *
 pair_fill(dict_iter *iter, PyObject *pair, kist_slice name,
           const kist_value *stored)
 {
-    PyObject *key = kpy_text_new(iter->dict->state, name);
-    PyObject *value =
-        key == NULL ? NULL : kpy_object_of(iter->dict->state, stored);
+    PyObject *key = kpy_text_again(iter->dict->state, name, &iter->keys);
+    PyObject *value = key == NULL ? NULL
+                                  : kpy_object_again(iter->dict->state, stored,
+                                                     &iter->values);
     PyObject *old_key = PyTuple_GET_ITEM(pair, 0);
     PyObject *old_value = PyTuple_GET_ITEM(pair, 1);
 
@@ -239,14 +244,14 @@ iter_next(PyObject *self)
         found = kpy_dict_scan_next(iter->dict, iter->scan, &name, NULL);
         if (found == 1) {
             iter->left--;
-            return kpy_text_new(iter->dict->state, name);
+            return kpy_text_again(iter->dict->state, name, &iter->keys);
         }
     }
     else {
         found = kpy_dict_scan_next(iter->dict, iter->scan, NULL, &stored);
         if (found == 1) {
             iter->left--;
-            return kpy_object_of(iter->dict->state, &stored);
+            return kpy_object_again(iter->dict->state, &stored, &iter->values);
         }
     }
     return iter_stop(iter, found);

@@ -653,8 +653,8 @@ int_fits(kpy_klass klass, const kist_value *value)
 }
 
 int
-kpy_value_of(kpy_state *state, kpy_klass klass, PyObject *object,
-             kpy_scratch *scratch, kist_value *value)
+kpy_value_slowly(kpy_state *state, kpy_klass klass, PyObject *object,
+                 kpy_scratch *scratch, kist_value *value)
 {
     kpy_level *const level = &scratch->level;
 

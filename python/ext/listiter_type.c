@@ -18,6 +18,7 @@ typedef struct list_iter {
     bool backwards;
     kist_scan *scan;   /* stands at index, or NULL */
     kist_list *handle; /* what it scans */
+    kpy_spares spares;
 } list_iter;
 
 static void
@@ -48,6 +49,7 @@ iter_new(PyObject *self, bool backwards)
     it->backwards = backwards;
     it->scan = NULL;
     it->handle = list->handle.list;
+    it->spares = (kpy_spares){{NULL, NULL}, 0, 0, 0};
     if (!backwards && count >= SCANNED_MIN &&
         kist_list_scan(it->handle, NULL, &it->scan) != KIST_OK) {
         it->scan = NULL; // no memory: by index, then
@@ -80,6 +82,7 @@ static int
 iter_clear(PyObject *self)
 {
     scan_end((list_iter *)self);
+    kpy_spares_clear(&((list_iter *)self)->spares);
     Py_CLEAR(((list_iter *)self)->list);
     return 0;
 }
@@ -129,7 +132,7 @@ iter_next(PyObject *self)
         scan_end(it);
         return next_by_index(it);
     }
-    item = kpy_object_of(it->list->state, &value);
+    item = kpy_object_again(it->list->state, &value, &it->spares);
     if (item != NULL) {
         it->index++;
     }

@@ -31,7 +31,7 @@ kpy_list_item(kpy_coll *list, Py_ssize_t index)
     }
     status = kist_list_get(list->handle.list, (uint64_t)index, &value);
     if (status == KIST_OK) {
-        return kpy_object_of(list->state, &value);
+        return kpy_object_again(list->state, &value, &list->spares);
     }
     return status == KIST_ERR_RANGE ? NULL : kpy_raise(list->state, status);
 }

@@ -282,7 +282,7 @@ memfs_traverse(PyObject *object, visitproc visit, void *arg)
 
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->dict);
-    return kpy_memlist_visit(self, visit, arg);
+    return 0;
 }
 
 static int

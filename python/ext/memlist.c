@@ -1,135 +1,37 @@
 /*
- * listdir(), walk() and glob() of MemoryFileSystem.
- *
- * Making 10 000 strings takes ten times as long as copying a list of them.  So
- * a file system remembers the names of the last few directories it was asked
- * for, under the version that the library gives a directory with these names,
- * and hands out copies of the lists.
+ * listdir(), walk() and glob() of MemoryFileSystem.  What a directory holds is
+ * asked for only if it is not remembered (memnames.h).
  */
+#include "memnames.h"
 #include "memobj.h"
+
+void
+kpy_memlist_clear(kpy_memfs *fs)
+{
+    kpy_memnames *names = fs->names;
+
+    fs->names = NULL;
+    kpy_memnames_free(names);
+}
+
+/* Is it worth a place, and is there one? */
+static kpy_memknown *
+place(kpy_memfs *fs, uint64_t version, size_t count)
+{
+    return version != 0 && count >= KPY_MEMNAMES_MIN &&
+                   count <= KPY_MEMNAMES_MAX
+               ? kpy_memnames_place(&fs->names, version, count)
+               : NULL;
+}
+
+/* --- listdir() -------------------------------------------------------------
+ */
 
 /* A version and the directory's names, when nobody changed it in between. */
 typedef struct listing {
     uint64_t version;
     kist_memfs_names *names;
 } listing;
-
-/* --- what is remembered ----------------------------------------------------
- */
-
-static void
-list_clear(kpy_memlist *list)
-{
-    list->version = 0;
-    Py_CLEAR(list->names);
-    Py_CLEAR(list->dirs);
-    Py_CLEAR(list->files);
-}
-
-void
-kpy_memlist_clear(kpy_memfs *fs)
-{
-    size_t i;
-
-    for (i = 0; i < KPY_MEM_LISTS; i++) {
-        list_clear(&fs->lists[i]);
-    }
-}
-
-int
-kpy_memlist_visit(kpy_memfs *fs, visitproc visit, void *arg)
-{
-    size_t i;
-
-    for (i = 0; i < KPY_MEM_LISTS; i++) {
-        Py_VISIT(fs->lists[i].names);
-        Py_VISIT(fs->lists[i].dirs);
-        Py_VISIT(fs->lists[i].files);
-    }
-    return 0;
-}
-
-/* What is remembered of that version, or NULL. */
-static kpy_memlist *
-list_find(kpy_memfs *fs, uint64_t version)
-{
-    size_t i;
-
-    for (i = 0; i < KPY_MEM_LISTS; i++) {
-        if (fs->lists[i].version == version) {
-            return &fs->lists[i];
-        }
-    }
-    return NULL;
-}
-
-/* A place for that version, which is not remembered or only in part. */
-static kpy_memlist *
-list_place(kpy_memfs *fs, uint64_t version)
-{
-    kpy_memlist *list = list_find(fs, version);
-
-    if (list == NULL) {
-        list = &fs->lists[fs->next_list];
-        fs->next_list = (fs->next_list + 1) % KPY_MEM_LISTS;
-        list_clear(list);
-        list->version = version;
-    }
-    return list;
-}
-
-/* A copy for the caller.  Making a list may run the collector, and so any
- * code, which may make the file system forget its own. */
-static PyObject *
-list_copy(PyObject *list)
-{
-    PyObject *copy;
-
-    Py_INCREF(list);
-    copy = PyList_GetSlice(list, 0, PyList_GET_SIZE(list));
-    Py_DECREF(list);
-    return copy;
-}
-
-/* True if `text` is that name; false also if that takes longer to tell. */
-static bool
-is_name(PyObject *text, kist_slice name)
-{
-    return PyUnicode_IS_COMPACT_ASCII(text) &&
-           (size_t)PyUnicode_GET_LENGTH(text) == name.size &&
-           memcmp(PyUnicode_1BYTE_DATA(text), name.data, name.size) == 0;
-}
-
-/* The strings of `count` names, those of the list `like` (or NULL) where they
- * are the same. */
-static PyObject *
-strings(const kist_slice *names, size_t count, PyObject *like)
-{
-    const size_t alike = like == NULL ? 0 : (size_t)PyList_GET_SIZE(like);
-    PyObject *list;
-    size_t i;
-
-    Py_XINCREF(like);
-    list = PyList_New((Py_ssize_t)count);
-    for (i = 0; list != NULL && i < count; i++) {
-        PyObject *name =
-            i < alike ? PyList_GET_ITEM(like, (Py_ssize_t)i) : NULL;
-
-        name = name != NULL && is_name(name, names[i]) ? Py_NewRef(name)
-                                                       : kpy_mem_str(names[i]);
-        if (name == NULL) {
-            Py_CLEAR(list);
-        }
-        else {
-            PyList_SET_ITEM(list, (Py_ssize_t)i, name);
-        }
-    }
-    Py_XDECREF(like);
-    return list;
-}
-
-/* --- listdir() -------------------------------------------------------------
- */
 
 /* The names in the directory, and its version if it can be told: it may have
  * changed in another thread between the two. */
@@ -147,6 +49,27 @@ list(kpy_memfs *fs, kist_slice path, listing *found)
     return status;
 }
 
+/* A list of the names, which are remembered. */
+static PyObject *
+list_made(kpy_memfs *fs, const listing *found)
+{
+    const kist_memfs_names *names = found->names;
+    kpy_memrow *row = kpy_memrow_new(names->names, names->count);
+    kpy_memknown *known;
+    PyObject *made;
+
+    if (row == NULL) {
+        return NULL;
+    }
+    known = place(fs, found->version, names->count);
+    if (known != NULL && known->names == NULL) {
+        known->names = kpy_memrow_hold(row);
+    }
+    made = kpy_memrow_list(row);
+    kpy_memrow_drop(row);
+    return made;
+}
+
 PyObject *
 kpy_memfs_listdir(PyObject *object, PyObject *const *args, Py_ssize_t count,
                   PyObject *names)
@@ -154,7 +77,7 @@ kpy_memfs_listdir(PyObject *object, PyObject *const *args, Py_ssize_t count,
     static const kpy_signature signature = {"listdir", 1, 1, {"path"}};
     static const kpy_memwords words = {.notfound = "No such directory: '%U'"};
     kpy_memfs *self = (kpy_memfs *)object;
-    const kpy_memlist *known = NULL;
+    const kpy_memknown *known = NULL;
     listing found = {0};
     PyObject *values[1];
     PyObject *result = NULL;
@@ -167,10 +90,10 @@ kpy_memfs_listdir(PyObject *object, PyObject *const *args, Py_ssize_t count,
     }
     status = kist_memfs_list_version(self->fs, path.slice, &found.version);
     if (status == KIST_OK) {
-        known = list_find(self, found.version);
+        known = kpy_memnames_find(self->names, found.version);
     }
     if (known != NULL && known->names != NULL) {
-        result = list_copy(known->names);
+        result = kpy_memrow_list(known->names);
     }
     else if (status == KIST_OK) {
         status = list(self, path.slice, &found);
@@ -180,18 +103,7 @@ kpy_memfs_listdir(PyObject *object, PyObject *const *args, Py_ssize_t count,
         return kpy_mem_raise(self->state, status, &words, values[0], NULL);
     }
     if (found.names != NULL) {
-        result = strings(found.names->names, found.names->count, NULL);
-    }
-    if (found.names != NULL && result != NULL && found.version != 0 &&
-        found.names->count <= KPY_MEM_LIST_MAX) {
-        PyObject *copy = list_copy(result);
-
-        if (copy == NULL) {
-            Py_CLEAR(result);
-        }
-        else {
-            Py_XSETREF(list_place(self, found.version)->names, copy);
-        }
+        result = list_made(self, &found);
     }
     kist_memfs_names_free(found.names);
     return result;
@@ -279,77 +191,117 @@ walk_begin(memwalk *self)
     return status == KIST_OK ? 0 : -1;
 }
 
+/* What a directory holds, directories apart. */
+typedef struct parts {
+    kpy_memrow *dirs; /* NULL: there are none */
+    kpy_memrow *files;
+} parts;
+
+static void
+parts_drop(parts *held)
+{
+    kpy_memrow_drop(held->dirs);
+    kpy_memrow_drop(held->files);
+}
+
 /* (path, dirs, files), made anew. */
 static PyObject *
-walk_item(PyObject *path, PyObject *dirs, PyObject *files)
+walk_item(kist_slice path, const parts *held)
 {
-    PyObject *item = NULL;
+    PyObject *text = kpy_mem_str(path);
+    PyObject *dirs = text == NULL ? NULL : kpy_memrow_list(held->dirs);
+    PyObject *files = dirs == NULL ? NULL : kpy_memrow_list(held->files);
+    PyObject *item = files == NULL ? NULL : PyTuple_New(3);
 
-    if (path != NULL && dirs != NULL && files != NULL) {
-        item = PyTuple_Pack(3, path, dirs, files);
+    if (item == NULL) {
+        Py_XDECREF(files);
+        Py_XDECREF(dirs);
+        Py_XDECREF(text);
+        return NULL;
     }
-    Py_XDECREF(path);
-    Py_XDECREF(dirs);
-    Py_XDECREF(files);
+    PyTuple_SET_ITEM(item, 0, text);
+    PyTuple_SET_ITEM(item, 1, dirs);
+    PyTuple_SET_ITEM(item, 2, files);
     return item;
 }
 
-/* Remembers copies of the lists; failing to is no matter. */
-static void
-walk_remember(kpy_memfs *fs, uint64_t version, PyObject *dirs, PyObject *files)
+/* Its context is a kpy_memfs. */
+static bool
+walk_knows(void *context, uint64_t version)
 {
-    kpy_memlist *place;
+    const kpy_memfs *fs = context;
+    const kpy_memknown *known = kpy_memnames_find(fs->names, version);
 
-    dirs = list_copy(dirs);
-    files = list_copy(files);
-    if (dirs == NULL || files == NULL) {
-        Py_XDECREF(dirs);
-        Py_XDECREF(files);
-        PyErr_Clear();
-        return;
-    }
-    place = list_place(fs, version);
-    Py_XSETREF(place->dirs, dirs);
-    Py_XSETREF(place->files, files);
+    return known != NULL && known->split;
 }
 
-/* Small directories are not worth a version. */
-#define WALK_REMEMBERED 32
-
-/*
- * A directory that was moved away is still walked under the path that it had,
- * where there may be another: what is remembered under the version found there
- * is a guess, and each name is compared.
- */
-static PyObject *
-walk_make(memwalk *self, kist_slice path, const kist_memfs_names *names)
+/* What walk_knows() said is known. */
+static void
+walk_recall(const kpy_memfs *fs, uint64_t version, parts *held)
 {
-    kpy_memfs *fs = self->fs;
-    const kpy_memlist *known = NULL;
-    uint64_t version = 0;
-    PyObject *dirs;
-    PyObject *files;
+    const kpy_memknown *known = kpy_memnames_find(fs->names, version);
 
-    if (names->count >= WALK_REMEMBERED && names->count <= KPY_MEM_LIST_MAX &&
-        kist_memfs_list_version(fs->fs, path, &version) == KIST_OK) {
-        known = list_find(fs, version);
-    }
-    if (known != NULL && known->dirs != NULL && known->files != NULL) {
-        PyObject *files_known = Py_NewRef(known->files);
+    held->dirs = known->dirs == NULL ? NULL : kpy_memrow_hold(known->dirs);
+    held->files =
+        kpy_memrow_hold(known->dirs == NULL ? known->names : known->files);
+}
 
-        dirs = strings(names->names, names->dirs, known->dirs);
-        files = strings(names->names + names->dirs, names->count - names->dirs,
-                        files_known);
-        Py_DECREF(files_known);
-        return walk_item(kpy_mem_str(path), dirs, files);
+static void
+walk_remember(kpy_memfs *fs, uint64_t version, const parts *held)
+{
+    const Py_ssize_t dirs = held->dirs == NULL ? 0 : held->dirs->count;
+    kpy_memknown *known =
+        place(fs, version, (size_t)(dirs + held->files->count));
+
+    if (known == NULL || known->split) {
+        return;
     }
-    dirs = strings(names->names, names->dirs, NULL);
-    files =
-        strings(names->names + names->dirs, names->count - names->dirs, NULL);
-    if (version != 0 && dirs != NULL && files != NULL) {
-        walk_remember(fs, version, dirs, files);
+    known->split = true;
+    if (held->dirs != NULL) {
+        known->dirs = kpy_memrow_hold(held->dirs);
+        known->files = kpy_memrow_hold(held->files);
     }
-    return walk_item(kpy_mem_str(path), dirs, files);
+    else if (known->names == NULL) {
+        known->names = kpy_memrow_hold(held->files);
+    }
+}
+
+/* The strings of `names`.  0, or -1 with an error set. */
+static int
+walk_make(kpy_memfs *fs, const kist_memfs_names *names, uint64_t version,
+          parts *held)
+{
+    if (names->dirs > 0) {
+        held->dirs = kpy_memrow_new(names->names, names->dirs);
+        if (held->dirs == NULL) {
+            return -1;
+        }
+    }
+    held->files =
+        kpy_memrow_new(names->names + names->dirs, names->count - names->dirs);
+    if (held->files == NULL) {
+        return -1;
+    }
+    walk_remember(fs, version, held);
+    return 0;
+}
+
+static PyObject *
+walk_visit(memwalk *self, kist_slice path, uint64_t version,
+           const kist_memfs_names *names)
+{
+    parts held = {0};
+    PyObject *item = NULL;
+
+    if (names == NULL) {
+        walk_recall(self->fs, version, &held);
+        item = walk_item(path, &held);
+    }
+    else if (walk_make(self->fs, names, version, &held) == 0) {
+        item = walk_item(path, &held);
+    }
+    parts_drop(&held);
+    return item;
 }
 
 static PyObject *
@@ -358,6 +310,7 @@ walk_next(PyObject *object)
     static const kpy_memwords none = {0};
     memwalk *self = (memwalk *)object;
     const kist_memfs_names *names;
+    uint64_t version;
     kist_slice path;
     kist_status status;
     PyObject *item;
@@ -375,8 +328,9 @@ walk_next(PyObject *object)
         return NULL;
     }
     self->busy = true;
-    status = kist_memfs_walk_next(self->walk, &path, &names);
-    item = status == KIST_OK ? walk_make(self, path, names) : NULL;
+    status = kist_memfs_walk_on(self->walk, walk_knows, self->fs, &path,
+                                &version, &names);
+    item = status == KIST_OK ? walk_visit(self, path, version, names) : NULL;
     self->busy = false;
     if (status != KIST_OK) {
         kist_memfs_walk_close(self->walk);
@@ -414,6 +368,25 @@ kpy_memlist_type_add(PyObject *module)
 /* --- glob() ----------------------------------------------------------------
  */
 
+static PyObject *
+strings(const kist_memfs_names *paths)
+{
+    PyObject *list = PyList_New((Py_ssize_t)paths->count);
+    size_t i;
+
+    for (i = 0; list != NULL && i < paths->count; i++) {
+        PyObject *path = kpy_mem_str(paths->names[i]);
+
+        if (path == NULL) {
+            Py_CLEAR(list);
+        }
+        else {
+            PyList_SET_ITEM(list, (Py_ssize_t)i, path);
+        }
+    }
+    return list;
+}
+
 PyObject *
 kpy_memfs_glob(PyObject *object, PyObject *const *args, Py_ssize_t count,
                PyObject *names)
@@ -437,7 +410,7 @@ kpy_memfs_glob(PyObject *object, PyObject *const *args, Py_ssize_t count,
     if (status != KIST_OK) {
         return kpy_mem_raise(self->state, status, &none, values[0], NULL);
     }
-    result = strings(paths->names, paths->count, NULL);
+    result = strings(paths);
     kist_memfs_names_free(paths);
     return result;
 }

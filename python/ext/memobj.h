@@ -25,17 +25,7 @@
  * for each 4 KiB costs five times the copying. */
 #define KPY_MEM_HUGE ((size_t)4 << 20)
 
-#define KPY_MEM_LISTS     4 /* directories whose names are remembered */
-#define KPY_MEM_LIST_MAX  ((size_t)1 << 17)
 #define KPY_MEM_WORDS_MAX 5 /* parameters of a method */
-
-/* The names of a directory as Python's strings; lists may be NULL. */
-typedef struct kpy_memlist {
-    uint64_t version; /* kist_memfs_list_version(); 0: nothing here */
-    PyObject *names;  /* in the order in which they came */
-    PyObject *dirs;   /* the same, as walk() tells them apart */
-    PyObject *files;
-} kpy_memlist;
 
 typedef struct kpy_memfs {
     PyObject_HEAD kist_memfs *fs; /* NULL: __init__ was not called */
@@ -44,8 +34,7 @@ typedef struct kpy_memfs {
     PyObject *weakrefs;
     int64_t timeout_ns;         /* what open() waits; KIST_WAIT_FOREVER */
     kist_memfs_options options; /* as it was made */
-    unsigned next_list;         /* the place to be overwritten next */
-    kpy_memlist lists[KPY_MEM_LISTS];
+    struct kpy_memnames *names; /* memnames.h; NULL: none are remembered */
 } kpy_memfs;
 
 typedef struct kpy_memfile {
@@ -260,9 +249,8 @@ kpy_memfile_set(kpy_memfile *handle, kist_memfile *file, kist_memfs_mode mode)
 /* One that __init__ or somebody else has to fill. */
 kpy_memfs *kpy_memfs_new(PyTypeObject *type);
 
-/* The names that it remembers, memlist.c. */
+/* Forgets the names that it remembers. */
 void kpy_memlist_clear(kpy_memfs *fs);
-int kpy_memlist_visit(kpy_memfs *fs, visitproc visit, void *arg);
 
 /* Its methods, METH_FASTCALL | METH_KEYWORDS unless they take nothing. */
 #define KPY_MEMFS_METHOD(name)                                                \

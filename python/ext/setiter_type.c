@@ -8,6 +8,7 @@ typedef struct set_iter {
     uint64_t began; /* number of members then */
     uint64_t left;  /* of them not yet handed out */
     bool changed;   /* RuntimeError from now on */
+    kpy_spares spares;
 } set_iter;
 
 static int
@@ -75,6 +76,7 @@ kpy_set_iter(PyObject *self)
     it->began = (uint64_t)count;
     it->left = (uint64_t)count;
     it->changed = false;
+    it->spares = (kpy_spares){{NULL, NULL}, 0, 0, 0};
     it->scan = kpy_set_scan_open(set);
     PyObject_GC_Track(it);
     if (it->scan == NULL) {
@@ -92,6 +94,7 @@ set_iter_end(set_iter *it)
     it->scan = NULL;
     it->left = 0;
     kist_scan_close(scan);
+    kpy_spares_clear(&it->spares);
     Py_CLEAR(it->set);
 }
 
@@ -109,7 +112,7 @@ set_iter_next(PyObject *self)
                        : kpy_set_scan_next(it->set, it->scan, &value);
     if (more > 0) {
         it->left -= it->left > 0;
-        return kpy_object_of(it->set->state, &value);
+        return kpy_object_again(it->set->state, &value, &it->spares);
     }
     if (more == 0) {
         set_iter_end(it);

@@ -5,6 +5,8 @@ Section 1.8 of contracts/dmemfs.md, and row 21 of its section 3.
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
 
 import pytest
@@ -59,6 +61,56 @@ def test_listdir_is_never_stale(fs: MemoryFileSystem):
     put(fs, "/a/b only")
     assert fs.listdir("/a") == [*want, "b only"]
     assert fs.listdir("/h") == want
+
+
+def test_names_are_handed_out_for_ever():
+    """Each list is the caller's, and its names outlive what they came from;
+    the references that were taken ahead are given back."""
+    fs = MemoryFileSystem()
+    want = [f"name {i}" for i in range(40)]
+    fs.import_tree({f"/d/{name}": b"" for name in want})
+    lists = [fs.listdir("/d") for _ in range(200)]
+    lists += [next(fs.walk("/d"))[2] for _ in range(200)]
+    assert all(names == want for names in lists)
+    assert len({id(names) for names in lists}) == len(lists)
+    name = lists[0][0]
+    lists = lists[:1]
+    put(fs, "/d/one more")
+    assert fs.listdir("/d") == [*want, "one more"]
+    del fs
+    gc.collect()
+    assert sys.getrefcount(name) <= 3  # lists[0], name, and the argument
+    assert lists == [want]
+
+
+def test_names_of_many_directories(fs: MemoryFileSystem):
+    """Of more than can be remembered, some are forgotten; none is wrong."""
+    many = {f"/{d}": [f"{d} {i}" for i in range(10)] for d in range(14000)}
+    fs.import_tree({f"{d}/{n}": b"" for d, names in many.items()
+                    for n in names})  # fmt: skip
+    for _ in range(2):
+        walk = fs.walk()
+        assert next(walk) == ("/", [d[1:] for d in many], [])
+        assert {path: files for path, _, files in walk} == many
+        assert all(fs.listdir(d) == names for d, names in many.items())
+
+
+def test_names_with_directories_among_them(fs: MemoryFileSystem):
+    """listdir() and walk() remember under one version: one mixes what the
+    other tells apart, whoever comes first."""
+    names = [f"{i}{kind}" for i in range(20) for kind in "df"]
+    for top in ("/a", "/b"):
+        for name in names:
+            if name[-1] == "d":
+                fs.mkdir(f"{top}/{name}")
+            else:
+                put(fs, f"{top}/{name}")
+    apart = (names[::2], names[1::2])
+    for _ in range(3):
+        assert next(fs.walk("/a"))[1:] == apart
+        assert fs.listdir("/a") == names
+        assert fs.listdir("/b") == names
+        assert next(fs.walk("/b"))[1:] == apart
 
 
 def test_walk_goes_down(fs: MemoryFileSystem):

@@ -69,8 +69,8 @@ ki_listing_take(ki_listing *listing, size_t dirs, kist_memfs_names **names)
 kist_status
 ki_list_children(const ki_dir *dir, bool dirs_first, kist_memfs_names **names)
 {
+    const size_t dirs = dirs_first ? (size_t)dir->dirs : 0;
     size_t count = 0;
-    size_t dirs = 0;
     size_t bytes = 0;
     kist_slice *to_dir;
     kist_slice *to;
@@ -79,7 +79,6 @@ ki_list_children(const ki_dir *dir, bool dirs_first, kist_memfs_names **names)
 
     for (const ki_node *node = dir->first; node != NULL; node = node->next) {
         count++;
-        dirs += dirs_first && node->is_dir;
         bytes += node->name_size;
     }
     status = new_names(count, bytes, names, &text);

@@ -179,6 +179,7 @@ ki_names_link(ki_names *names, ki_dir *dir, ki_node *node)
     names->count++;
     names->changes++;
 
+    dir->dirs += node->is_dir;
     node->parent = dir;
     node->next = NULL;
     node->previous = dir->last;
@@ -204,6 +205,7 @@ ki_names_unlink(ki_names *names, ki_node *node)
     names->count--;
     names->changes++;
 
+    dir->dirs -= node->is_dir;
     if (node->previous != NULL) {
         node->previous->next = node->next;
     }
@@ -230,6 +232,8 @@ ki_names_replace(ki_names *names, ki_node *old, ki_node *node)
         link = &(*link)->bucket_next;
     }
     *link = node;
+    old->parent->dirs += node->is_dir;
+    old->parent->dirs -= old->is_dir;
     node->hash = old->hash;
     node->bucket_next = old->bucket_next;
     node->parent = old->parent;

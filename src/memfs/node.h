@@ -61,6 +61,7 @@ struct ki_dir {
     ki_node *first;
     ki_node *last;
     uint64_t version; /* changes with each name that comes or goes */
+    uint64_t dirs;    /* how many of the children are directories */
 };
 
 /* One reference; not in any tree.  `now_ns` is both of its times.  NULL: no

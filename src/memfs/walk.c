@@ -115,9 +115,10 @@ push_children(kist_memfs_walk *walk, const pending *at)
 {
     pending **end = &walk->stack;
     pending *rest = walk->stack;
+    uint64_t left = at->dir->dirs;
     kist_status status = KIST_OK;
 
-    for (ki_node *node = at->dir->first; node != NULL && status == KIST_OK;
+    for (ki_node *node = at->dir->first; left > 0 && status == KIST_OK;
          node = node->next) {
         if (node->is_dir) {
             pending *fresh =
@@ -130,6 +131,7 @@ push_children(kist_memfs_walk *walk, const pending *at)
             else {
                 *end = fresh;
                 end = &fresh->next;
+                left--;
             }
         }
     }
@@ -149,23 +151,37 @@ pop_until(kist_memfs_walk *walk, const pending *rest)
     }
 }
 
-/* What the directory holds now.  The lock is held. */
+/* What the directory holds now, unless that is known.  The lock is held. */
 static kist_status
-visit(kist_memfs_walk *walk, const pending *at)
+visit(kist_memfs_walk *walk, const pending *at, kist_memfs_known known,
+      void *context)
 {
-    const kist_status status = ki_list_children(at->dir, true, &walk->names);
+    kist_status status = KIST_OK;
 
-    return status == KIST_OK && walk->names->dirs > 0 ? push_children(walk, at)
-                                                      : status;
+    if (known == NULL || !known(context, at->dir->version)) {
+        status = ki_list_children(at->dir, true, &walk->names);
+    }
+    return status == KIST_OK ? push_children(walk, at) : status;
 }
 
 kist_status
 kist_memfs_walk_next(kist_memfs_walk *walk, kist_slice *path,
                      const kist_memfs_names **names)
 {
+    uint64_t version;
+
+    return kist_memfs_walk_on(walk, NULL, NULL, path, &version, names);
+}
+
+kist_status
+kist_memfs_walk_on(kist_memfs_walk *walk, kist_memfs_known known,
+                   void *context, kist_slice *path, uint64_t *version,
+                   const kist_memfs_names **names)
+{
     kist_memfs *fs = walk->fs;
     kist_status status = KIST_END;
 
+    *version = 0;
     *path = kist_bytes(NULL, 0);
     *names = NULL;
     kist_memfs_names_free(walk->names);
@@ -179,7 +195,8 @@ kist_memfs_walk_next(kist_memfs_walk *walk, kist_slice *path,
         walk->stack = rest;
         ki_brlock_read(&fs->lock);
         if (at->dir->node.parent != NULL || at->dir == fs->root) {
-            status = visit(walk, at);
+            status = visit(walk, at, known, context);
+            *version = at->dir->version;
         }
         ki_brlock_unread(&fs->lock);
         if (status == KIST_OK) {

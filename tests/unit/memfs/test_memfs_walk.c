@@ -122,6 +122,96 @@ test_walk_top_gone(void **state)
     kist_memfs_free(fs);
 }
 
+#define KNOWN_MAX 8
+
+/* The versions that a walk has met. */
+typedef struct met {
+    uint64_t versions[KNOWN_MAX];
+    size_t count;
+    size_t asked;
+} met;
+
+static bool
+is_known(void *context, uint64_t version)
+{
+    met *m = context;
+    size_t i;
+
+    m->asked++;
+    for (i = 0; i < m->count && m->versions[i] != version; i++) {
+    }
+    return i < m->count;
+}
+
+/* `names` NULL: they are known. */
+static void
+check_walk_on(kist_memfs *fs, kist_memfs_walk *walk, met *m, const char *path,
+              const char *names)
+{
+    const kist_memfs_names *got;
+    uint64_t version;
+    uint64_t told;
+    kist_slice at;
+
+    KT_OK(kist_memfs_walk_on(walk, is_known, m, &at, &version, &got));
+    assert_int_equal(at.size, strlen(path));
+    assert_memory_equal(at.data, path, at.size);
+    KT_OK(kist_memfs_list_version(fs, at, &told));
+    assert_int_equal(version, told);
+    if (names == NULL) {
+        assert_null(got);
+        return;
+    }
+    assert_non_null(got);
+    kt_fs_check_names(got, names);
+    assert_true(m->count < KNOWN_MAX);
+    m->versions[m->count++] = version;
+}
+
+/*
+ * Goal    a walk that knows names goes where one that asks for them goes, and
+ *         asks for those that came or went since.
+ * Method  three walks over a tree that is changed in between: a name more, a
+ *         directory less, one that was moved with what is in it.
+ */
+static void
+test_walk_known(void **state)
+{
+    kist_memfs *fs = kt_fs_new(QUOTA);
+    kist_memfs_walk *walk;
+    met m = {.count = 0};
+
+    (void)state;
+    kt_fs_put(fs, "/f", "");
+    kt_fs_mkdir(fs, "/a/x");
+    kt_fs_mkdir(fs, "/b");
+    KT_OK(kist_memfs_walk_open(fs, kist_str("/"), &walk));
+    check_walk_on(fs, walk, &m, "/", "a b f");
+    check_walk_on(fs, walk, &m, "/a", "x");
+    check_walk_on(fs, walk, &m, "/a/x", "");
+    check_walk_on(fs, walk, &m, "/b", "");
+    check_walk_end(walk);
+    assert_int_equal(m.asked, 4);
+
+    kt_fs_put(fs, "/f", "more"); // the same names
+    kt_fs_put(fs, "/b/new", "");
+    KT_OK(kist_memfs_walk_open(fs, kist_str("/"), &walk));
+    check_walk_on(fs, walk, &m, "/", NULL);
+    check_walk_on(fs, walk, &m, "/a", NULL);
+    check_walk_on(fs, walk, &m, "/a/x", NULL);
+    check_walk_on(fs, walk, &m, "/b", "new");
+    check_walk_end(walk);
+
+    KT_OK(kist_memfs_rename(fs, kist_str("/a"), kist_str("/b/c")));
+    KT_OK(kist_memfs_walk_open(fs, kist_str("/"), &walk));
+    check_walk_on(fs, walk, &m, "/", "b f");
+    check_walk_on(fs, walk, &m, "/b", "c new");
+    check_walk_on(fs, walk, &m, "/b/c", NULL);
+    KT_OK(kist_memfs_rmtree(fs, kist_str("/b/c/x")));
+    check_walk_end(walk);
+    kist_memfs_free(fs);
+}
+
 static const struct {
     const char *pattern;
     const char *paths;
@@ -478,6 +568,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_walk),
         cmocka_unit_test(test_walk_top_gone),
+        cmocka_unit_test(test_walk_known),
         cmocka_unit_test(test_glob),
         cmocka_unit_test(test_import),
         cmocka_unit_test(test_import_quota),
