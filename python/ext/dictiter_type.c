@@ -177,7 +177,7 @@ pair_fill(dict_iter *iter, PyObject *pair, kist_slice name,
     if (iter->pair == NULL) {
         iter->pair = Py_NewRef(pair);
     }
-    else if (!PyObject_GC_IsTracked(pair)) {
+    else if (stored->type != KIST_TEXT && !PyObject_GC_IsTracked(pair)) {
         // The collector forgets tuples of plain things; this one has new ones.
         PyObject_GC_Track(pair);
     }

@@ -331,6 +331,13 @@ list_item(PyObject *self, Py_ssize_t index)
 static int
 index_of(PyObject *key, Py_ssize_t *index)
 {
+    if (PyLong_CheckExact(key)) {
+        *index = PyLong_AsSsize_t(key);
+        if (*index != -1 || !PyErr_Occurred()) {
+            return 0;
+        }
+        PyErr_Clear(); // too large, which is an IndexError here
+    }
     *index = PyNumber_AsSsize_t(key, PyExc_IndexError);
     return *index == -1 && PyErr_Occurred() ? -1 : 0;
 }
@@ -348,7 +355,7 @@ list_subscript(PyObject *self, PyObject *key)
 {
     Py_ssize_t index;
 
-    if (PyIndex_Check(key)) {
+    if (PyLong_CheckExact(key) || PyIndex_Check(key)) {
         if (index_of(key, &index) < 0) {
             return NULL;
         }
@@ -380,7 +387,7 @@ list_ass_subscript(PyObject *self, PyObject *key, PyObject *value)
 {
     Py_ssize_t index;
 
-    if (PyIndex_Check(key)) {
+    if (PyLong_CheckExact(key) || PyIndex_Check(key)) {
         return index_of(key, &index) < 0 ? -1
                                          : assign_item(self, index, value);
     }
