@@ -29,14 +29,15 @@
  *
  * DURABILITY.  A put that returned at KIST_STORE_SYNC and _GROUP survives a
  * power cut, at _NONE the end of the process.  At every level a reader sees
- * the old value or the new one, whole.
+ * the old value or the new one, whole, as long as the machine runs.
  *
  * POLICY.  An append-only store refuses to replace or remove what is there:
  * KIST_ERR_POLICY.
  *
  * Layer    public.
  * Threads  any number may use one store at once; a scan belongs to one.  A
- *          child of fork() may use the stores of its parent.
+ *          child of fork() may use the stores of its parent; those in memory
+ *          if no other thread was inside a call on them.
  */
 #ifndef KIST_STORE_H
 #define KIST_STORE_H

@@ -211,13 +211,13 @@ adopt(ki_root *root, ki_names *names)
     if (atomic_load_explicit(&names->forks, memory_order_acquire) == forks) {
         return;
     }
-    ki_latch_take(&root->latch);
+    ki_forklatch_take(&root->latch);
     if (atomic_load(&names->forks) != forks) {
         pthread_mutex_init(&names->lock, NULL);
         names->kept = false;
         atomic_store_explicit(&names->forks, forks, memory_order_release);
     }
-    ki_latch_drop(&root->latch);
+    ki_forklatch_drop(&root->latch);
 }
 
 /* The store's names, locked; they are current if `kept`, or just listed. */

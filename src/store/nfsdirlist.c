@@ -211,12 +211,17 @@ meet(name_survey *survey, unsigned shard, int fd, const char *name)
     const char *format = survey->dir->store.format;
     uint8_t digest[KI_SHA256_SIZE];
     char path[KI_NAME_SIZE_MAX + 8];
+    bool stays;
 
     if (name[0] == '.' && (name[1] == '\0' || strcmp(name, "..") == 0 ||
                            strncmp(name, ".nfs", 4) == 0)) {
         return KIST_OK;
     }
-    if (ki_nfstemp_sweep(fd, name)) {
+    if (ki_nfstemp_sweep(fd, name, &stays)) {
+        // Then the next one who lists it shall look again.
+        if (stays) {
+            survey->ctime_ns[shard] = 0;
+        }
         return KIST_OK;
     }
     if (strnlen(name, KI_NFSNAME_DIGITS + 1) > KI_NFSNAME_DIGITS &&

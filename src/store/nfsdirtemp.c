@@ -208,11 +208,13 @@ is_own(int dir, const char *name, long *pid)
 }
 
 bool
-ki_nfstemp_sweep(int dir, const char *name)
+ki_nfstemp_sweep(int dir, const char *name, bool *stays)
 {
     struct stat status;
+    bool old;
     long pid;
 
+    *stays = false;
     if (strncmp(name, PREFIX, sizeof(PREFIX) - 1) != 0) {
         return false;
     }
@@ -220,15 +222,14 @@ ki_nfstemp_sweep(int dir, const char *name)
         return true;
     }
     if (is_own(dir, name, &pid) && pid <= INT32_MAX) {
-        if (kill((pid_t)pid, 0) != 0 && errno == ESRCH) {
-            (void)ki_dirio->unlink(dir, name);
-        }
+        old = kill((pid_t)pid, 0) != 0 && errno == ESRCH;
     }
-    else if (ki_clock_wall_ns() -
-                 ((int64_t)status.st_mtim.tv_sec * 1000000000 +
-                  status.st_mtim.tv_nsec) >
-             KI_NFSTEMP_AGE_NS) {
-        (void)ki_dirio->unlink(dir, name);
+    else {
+        old =
+            ki_clock_wall_ns() - ((int64_t)status.st_mtim.tv_sec * 1000000000 +
+                                  status.st_mtim.tv_nsec) >
+            KI_NFSTEMP_AGE_NS;
     }
+    *stays = !old || ki_dirio->unlink(dir, name) != 0;
     return true;
 }

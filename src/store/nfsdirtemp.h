@@ -63,7 +63,7 @@ KIST_NODISCARD kist_status ki_nfstemp_name(const ki_root *root,
                                            const char *name, bool exclusive);
 
 /* If `name` begins as such files do: true, and removes it from directory `dir`
- * if it was left behind. */
-bool ki_nfstemp_sweep(int dir, const char *name);
+ * if it was left behind; *stays if it is still there. */
+bool ki_nfstemp_sweep(int dir, const char *name, bool *stays);
 
 #endif /* KI_STORE_NFSDIRTEMP_H */

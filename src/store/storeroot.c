@@ -279,28 +279,41 @@ reopen(ki_root *root, bool make, bool *again)
     return status;
 }
 
+/* Asks whether the directory that is open has no name any more: *gone. */
+static kist_status
+look_back(const ki_root *root, bool *gone)
+{
+    struct stat status;
+
+    if (ki_io->fstat(root->fd, &status) == 0) {
+        *gone = status.st_nlink == 0;
+        return KIST_OK;
+    }
+    *gone = errno == ESTALE;
+    return *gone ? KIST_OK : KI_ROOT_FAIL(KIST_ERR_IO, root, "", "stat");
+}
+
 kist_status
 ki_root_renew(ki_root *root, bool make, bool *again)
 {
-    struct stat status;
-    kist_status result = KIST_OK;
+    bool gone;
+    kist_status status = look_back(root, &gone);
 
     *again = false;
-    ki_latch_take(&root->latch);
-    // A directory that was removed has no name left.
-    if (ki_io->fstat(root->fd, &status) == 0) {
-        if (status.st_nlink == 0) {
-            result = reopen(root, make, again);
-        }
+    if (status != KIST_OK || !gone) {
+        return status;
     }
-    else if (errno == ESTALE) {
-        result = reopen(root, make, again);
+    ki_forklatch_take(&root->latch);
+    status = look_back(root, &gone);
+    if (status == KIST_OK && gone) {
+        status = reopen(root, make, again);
     }
     else {
-        result = KI_ROOT_FAIL(KIST_ERR_IO, root, "", "stat");
+        // Another thread was faster.
+        *again = status == KIST_OK;
     }
-    ki_latch_drop(&root->latch);
-    return result;
+    ki_forklatch_drop(&root->latch);
+    return status;
 }
 
 /*
@@ -317,7 +330,7 @@ adopt(ki_root *root)
     if (atomic_load_explicit(&root->forks, memory_order_acquire) == forks) {
         return KIST_OK;
     }
-    ki_latch_take(&root->latch);
+    ki_forklatch_take(&root->latch);
     if (atomic_load(&root->forks) != forks) {
         init_locks(root);
         status = reopen(root, false, &again);
@@ -325,7 +338,7 @@ adopt(ki_root *root)
             atomic_store_explicit(&root->forks, forks, memory_order_release);
         }
     }
-    ki_latch_drop(&root->latch);
+    ki_forklatch_drop(&root->latch);
     return status;
 }
 

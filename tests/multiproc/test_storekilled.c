@@ -55,7 +55,9 @@ read_value(kist_slice value)
     uint64_t number;
     bool same;
 
-    memcpy(text, value.data, value.size < 31 ? value.size : 31);
+    if (value.size > 0) {
+        memcpy(text, value.data, value.size < 31 ? value.size : 31);
+    }
     number = strtoull(text, NULL, 10);
     KT_OK(make_value(number, &whole));
     same = whole.size == value.size &&

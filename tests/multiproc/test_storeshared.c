@@ -106,7 +106,9 @@ number_in(kist_slice text)
 {
     char digits[32] = "";
 
-    memcpy(digits, text.data, text.size < 31 ? text.size : 31);
+    if (text.size > 0) {
+        memcpy(digits, text.data, text.size < 31 ? text.size : 31);
+    }
     return strtoull(digits, NULL, 10);
 }
 

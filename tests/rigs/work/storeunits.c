@@ -75,7 +75,9 @@ sw_value_read(uint32_t proc, uint32_t slot, kist_slice value, uint64_t *tag)
     unsigned long long got_tag;
     bool whole = false;
 
-    memcpy(head, value.data, value.size < 63 ? value.size : 63);
+    if (value.size > 0) {
+        memcpy(head, value.data, value.size < 63 ? value.size : 63);
+    }
     if (sscanf(head, "%u %u %llu", &got_proc, &got_slot, &got_tag) == 3 &&
         got_proc == proc && got_slot == slot && got_tag > 0 &&
         sw_value(proc, slot, got_tag, &expected) == KIST_OK) {

@@ -569,6 +569,85 @@ a_child_uses_its_parents_store(void **state)
     end(&at);
 }
 
+// The sanitizers' own memory is not mended in a child of many threads.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FORKS_ARE_UNSAFE true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define FORKS_ARE_UNSAFE true
+#endif
+#endif
+#ifndef FORKS_ARE_UNSAFE
+#define FORKS_ARE_UNSAFE false
+#endif
+
+typedef struct seeker {
+    bed *at;
+    _Atomic bool stop;
+} seeker;
+
+/* Misses keys, counts, and writes a little. */
+static void *
+seek(void *context)
+{
+    seeker *me = context;
+    kist_buf value = {0};
+    uint64_t count;
+
+    while (!me->stop) {
+        KT_ANSWERS(
+            KIST_ERR_NOTFOUND,
+            kist_store_get(me->at->store, kist_str("none"), &value, NULL));
+        KT_OK(kist_store_count(me->at->store, &count));
+        KT_OK(kist_store_put(me->at->store, kist_str("abc"), kist_str("1"),
+                             NULL));
+    }
+    return NULL;
+}
+
+static void
+a_child_waits_for_no_thread_of_its_parent(void **state)
+{
+    enum { THREADS = 3, CHILDREN = 40 };
+    pthread_t threads[THREADS];
+    seeker seeking = {.stop = false};
+    bed at;
+
+    if (FORKS_ARE_UNSAFE) {
+        skip();
+    }
+    begin(&at, state);
+    seeking.at = &at;
+    for (int index = 0; index < THREADS; index++) {
+        assert_int_equal(
+            0, pthread_create(&threads[index], NULL, seek, &seeking));
+    }
+    for (int index = 0; index < CHILDREN; index++) {
+        const pid_t child = fork();
+        int result;
+
+        if (child == 0) {
+            uint64_t counted;
+
+            // SIGALRM ends a child that hangs.
+            alarm(20);
+            _exit(kist_store_get(at.store, kist_str("none"), &at.value,
+                                 NULL) != KIST_ERR_NOTFOUND ||
+                  kist_store_count(at.store, &counted) != KIST_OK ||
+                  kist_store_put(at.store, kist_str("p"), kist_str("2"),
+                                 NULL) != KIST_OK);
+        }
+        assert_int_equal(child, waitpid(child, &result, 0));
+        assert_int_equal(0, result);
+    }
+    seeking.stop = true;
+    for (int index = 0; index < THREADS; index++) {
+        pthread_join(threads[index], NULL);
+    }
+    expect(&at, "p", "2");
+    end(&at);
+}
+
 static void
 nothing_stays_open(void **state)
 {
@@ -626,6 +705,7 @@ main(void)
         KT_TEST(a_group_shares_its_syncs),
         KT_TEST(many_are_put_at_once),
         KT_TEST(a_child_uses_its_parents_store),
+        KT_TEST(a_child_waits_for_no_thread_of_its_parent),
         KT_TEST(nothing_stays_open),
         KT_TEST(a_read_only_store_makes_nothing),
     };

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "nfsbed.h"
 #include "nfspair.h"
 #include "os/dirio.h"
@@ -322,6 +323,78 @@ test_store_group(void **state)
     try_all(state, false, KIST_STORE_GROUP);
 }
 
+static unsigned allocations_left;
+
+static int
+fail_allocation(void)
+{
+    return allocations_left > 0 && --allocations_left == 0;
+}
+
+/* A little of everything; the first failure ends it. */
+static kist_status
+try_everything(kt_nfsbed *at)
+{
+    kist_store *store = NULL;
+    uint64_t count;
+    kist_status status = kist_store_open_nfs(at->dir, &at->options, &store);
+
+    if (status == KIST_OK) {
+        status =
+            kist_store_put(store, kist_str("b"), kist_str("[\"b\", 1]"), NULL);
+    }
+    if (status == KIST_OK) {
+        status = kist_store_get(store, kist_str("b"), &at->value, NULL);
+    }
+    if (status == KIST_OK) {
+        status = kist_store_count(store, &count);
+    }
+    if (status == KIST_OK) {
+        status = kist_store_remove(store, kist_str("b"));
+    }
+    kist_store_close(store);
+    return status;
+}
+
+/*
+ * Goal    without memory a call fails, and nothing is lost but the call.
+ * Method  the 1st, 2nd, 3rd ... allocation fails, until all goes well.
+ */
+static void
+test_no_memory(void **state)
+{
+    kist_status status = KIST_ERR_NOMEM;
+    unsigned tries = 0;
+    kt_nfsbed at;
+
+    kt_nfs_begin(&at, state);
+    kt_nfs_put(&at, "a", "[\"a\", 1]");
+    kist_store_close(at.store);
+    ki_alloc_hook = fail_allocation;
+    while (tries < 500) {
+        (void)unlink(kt_nfs_path_of(&at, "_kist_json"));
+        kist_buf_fini(&at.value);
+        allocations_left = ++tries;
+        status = try_everything(&at);
+        if (allocations_left > 0) {
+            break;
+        }
+        assert_true(status == KIST_OK || status == KIST_ERR_NOMEM ||
+                    (status == KIST_ERR_IO &&
+                     kist_last_error()->sys_errno == ENOMEM));
+        allocations_left = 0;
+        KT_OK(kist_store_open_nfs(at.dir, &at.options, &at.store));
+        kt_nfs_check(&at, "a", "[\"a\", 1]");
+        kist_store_close(at.store);
+    }
+    ki_alloc_hook = NULL;
+    assert_int_equal(status, KIST_OK);
+    assert_in_range(tries, 10, 499);
+    KT_OK(kist_store_open_nfs(at.dir, &at.options, &at.store));
+    kt_store_check_keys(at.store, "a");
+    kt_nfs_end(&at);
+}
+
 /*
  * Goal    many values are read by several threads.
  * Method  more than one thread's share, some of them absent or damaged.
@@ -413,8 +486,8 @@ main(void)
         KT_TEST(test_read_errors),  KT_TEST(test_unreadable_key),
         KT_TEST(test_write_errors), KT_TEST(test_lost_replies),
         KT_TEST(test_store),        KT_TEST(test_store_remote),
-        KT_TEST(test_store_group),  KT_TEST(test_many),
-        KT_TEST(test_refusals),
+        KT_TEST(test_store_group),  KT_TEST(test_no_memory),
+        KT_TEST(test_many),         KT_TEST(test_refusals),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
