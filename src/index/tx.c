@@ -528,12 +528,13 @@ ki_tx_store_batch(ki_tx *tx, uint64_t address, uint64_t value)
 static bool
 counts_on(const ki_tx *tx, const ki_pair *counters)
 {
-    const ki_pair *last = tx->pairs + (tx->count - KI_TX_COUNTERS);
+    const ki_pair *last;
     unsigned i;
 
     if (tx->count < KI_TX_COUNTERS || tx->steps >= KI_TX_STEPS_MAX) {
         return false;
     }
+    last = tx->pairs + (tx->count - KI_TX_COUNTERS);
     for (i = 0; i < KI_TX_COUNTERS; i++) {
         if (last[i].address != counters[i].address) {
             return false;
