@@ -50,6 +50,9 @@ raise_too_long(const kpy_filedict *dict, PyObject *object)
 PyObject *
 kpy_filedict_raise(kpy_filedict *dict, kist_status status, PyObject *key)
 {
+    if (status == KIST_ERR_LOCKED && PyErr_Occurred()) {
+        return NULL;
+    }
     if (status == KIST_ERR_NOTFOUND && key != NULL) {
         (void)kpy_raise_key_error(dict->state, key);
         return NULL;
@@ -232,8 +235,9 @@ filedict_put(kpy_filedict *dict, PyObject *key, PyObject *value)
     }
     else if (kpy_value_check(dict->state, dict->base_class, value) == 0 &&
              kpy_filedict_dump(dict, value, &data) == 0) {
-        KPY_UNLOCKED(status, kist_store_put(store, path.text,
-                                            kist_buf_slice(&data), NULL));
+        KPY_UNLOCKED_WRITE(
+            status,
+            kist_store_put(store, path.text, kist_buf_slice(&data), NULL));
         result = 0;
     }
     if (status != KIST_OK) {
@@ -259,7 +263,7 @@ kpy_filedict_drop(kpy_filedict *dict, PyObject *key)
         kpy_path_done(&path);
         return kpy_raise_append_only(dict->state);
     }
-    KPY_UNLOCKED(status, kist_store_remove(store, path.text));
+    KPY_UNLOCKED_WRITE(status, kist_store_remove(store, path.text));
     kpy_path_done(&path);
     if (status == KIST_OK || status == KIST_ERR_NOTFOUND) {
         return status == KIST_OK;
@@ -368,27 +372,12 @@ filedict_stat(PyObject *self, PyObject *key, kist_stat *stat)
     return 0;
 }
 
-/* The one argument `key`, by position or by name; NULL with TypeError. */
-static PyObject *
-only_key(const char *name, PyObject *const *args, Py_ssize_t count,
-         PyObject *names)
-{
-    const Py_ssize_t named = names == NULL ? 0 : PyTuple_GET_SIZE(names);
-
-    if (count + named == 1 &&
-        (named == 0 || PyUnicode_CompareWithASCIIString(
-                           PyTuple_GET_ITEM(names, 0), "key") == 0)) {
-        return args[0];
-    }
-    PyErr_Format(PyExc_TypeError, "%s() takes a key and nothing else", name);
-    return NULL;
-}
-
 static PyObject *
 filedict_etag_of(PyObject *self, PyObject *const *args, Py_ssize_t count,
                  PyObject *names)
 {
-    PyObject *key = only_key("etag", args, count, names);
+    PyObject *key = kpy_key_arg(kpy_filedict_of(self)->state, "etag", args,
+                                count, names, NULL);
     kist_stat stat;
 
     return key == NULL || filedict_stat(self, key, &stat) < 0
@@ -410,7 +399,8 @@ static PyObject *
 filedict_timestamp(PyObject *self, PyObject *const *args, Py_ssize_t count,
                    PyObject *names)
 {
-    PyObject *key = only_key("timestamp", args, count, names);
+    PyObject *key = kpy_key_arg(kpy_filedict_of(self)->state, "timestamp",
+                                args, count, names, NULL);
     kist_stat stat;
 
     return key == NULL || filedict_stat(self, key, &stat) < 0
@@ -426,63 +416,30 @@ reads_itself(PyObject *self)
            KPY_SLOT(kpy_filedict_subscript);
 }
 
-/* key and default, by position or name; 0, or -1 with TypeError. */
-static int
-key_and_default(PyObject *const *args, Py_ssize_t count, PyObject *names,
-                PyObject *words[2])
-{
-    static const char *const known[] = {"key", "default"};
-    const Py_ssize_t named = names == NULL ? 0 : PyTuple_GET_SIZE(names);
-    Py_ssize_t i;
-    int word;
-
-    for (i = 0; i < count && i < 2; i++) {
-        words[i] = args[i];
-    }
-    for (i = 0; i < named; i++) {
-        PyObject *name = PyTuple_GET_ITEM(names, i);
-
-        word = PyUnicode_CompareWithASCIIString(name, known[0]) == 0 ? 0 : 1;
-        if (words[word] != NULL ||
-            PyUnicode_CompareWithASCIIString(name, known[word]) != 0) {
-            PyErr_Format(PyExc_TypeError,
-                         "get() got an unexpected argument '%U'", name);
-            return -1;
-        }
-        words[word] = args[count + i];
-    }
-    if (count > 2 || words[0] == NULL) {
-        PyErr_SetString(PyExc_TypeError,
-                        "get() takes a key and, if you like, a default");
-        return -1;
-    }
-    return 0;
-}
-
 /* Mapping.get, as the base has it: self[key], where that is overridden. */
 static PyObject *
 filedict_get(PyObject *self, PyObject *const *args, Py_ssize_t count,
              PyObject *names)
 {
-    PyObject *words[2] = {NULL, NULL};
+    kpy_filedict *dict = kpy_filedict_of(self);
+    PyObject *fallback = Py_None;
+    PyObject *key =
+        kpy_key_arg(dict->state, "get", args, count, names, &fallback);
     PyObject *value;
 
-    if (key_and_default(args, count, names, words) < 0) {
+    if (key == NULL) {
         return NULL;
     }
     if (reads_itself(self)) {
-        value = filedict_find(kpy_filedict_of(self), words[0]);
+        value = filedict_find(dict, key);
     }
     else {
-        value = PyObject_GetItem(self, words[0]);
+        value = PyObject_GetItem(self, key);
         if (value == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
             PyErr_Clear();
         }
     }
-    if (value != NULL || PyErr_Occurred()) {
-        return value;
-    }
-    return Py_NewRef(words[1] == NULL ? Py_None : words[1]);
+    return value != NULL || PyErr_Occurred() ? value : Py_NewRef(fallback);
 }
 
 static PyObject *
@@ -490,7 +447,8 @@ filedict_discard(PyObject *self, PyObject *const *args, Py_ssize_t count,
                  PyObject *names)
 {
     kpy_filedict *dict = kpy_filedict_of(self);
-    PyObject *key = only_key("discard", args, count, names);
+    PyObject *key = kpy_key_arg(kpy_filedict_of(self)->state, "discard", args,
+                                count, names, NULL);
     int dropped = -1;
 
     if (key != NULL && dict->append_only) {
@@ -544,7 +502,7 @@ filedict_clear_all(PyObject *self, PyObject *unused)
         (void)kpy_raise_append_only(dict->state);
         return NULL;
     }
-    KPY_UNLOCKED(status, kist_store_clear(store, NULL));
+    KPY_UNLOCKED_WRITE(status, kist_store_clear(store, NULL));
     if (status != KIST_OK) {
         return kpy_filedict_raise(dict, status, NULL);
     }

@@ -56,10 +56,29 @@ kpy_filedict_of(PyObject *object)
         PyEval_RestoreThread(thread_);                                        \
     } while (0)
 
+/*
+ * The same for a call that may wait for another writer's lock, who may have
+ * been stopped: so that Ctrl-C is heard, the library waits LOCK_SLICE_MS, and
+ * the call is made again until LOCK_SLICES are over.
+ */
+#define KPY_LOCK_SLICE_MS 500
+#define KPY_LOCK_SLICES   60
+#define KPY_UNLOCKED_WRITE(status, call)                                      \
+    do {                                                                      \
+        unsigned slice_ = 0;                                                  \
+        do {                                                                  \
+            KPY_UNLOCKED(status, call);                                       \
+        } while ((status) == KIST_ERR_LOCKED && ++slice_ < KPY_LOCK_SLICES && \
+                 PyErr_CheckSignals() == 0);                                  \
+    } while (0)
+
 /* The store, or NULL with RuntimeError: __init__ was not called. */
 kist_store *kpy_filedict_store(const kpy_filedict *dict);
 
-/* Raises what `status` stands for; `key` (may be NULL) for KeyError.  NULL. */
+/*
+ * Raises what `status` stands for, unless a signal handler has raised already;
+ * `key` (may be NULL) is for KeyError.  NULL.
+ */
 PyObject *kpy_filedict_raise(kpy_filedict *dict, kist_status status,
                              PyObject *key);
 

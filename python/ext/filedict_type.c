@@ -120,6 +120,7 @@ open_store(kpy_filedict *dict, const char *path, const char *format,
     options.append_only = dict->append_only;
     options.durability = durability;
     options.value_size_max = dict->fmt.inflated_max;
+    options.lock_timeout_ms = KPY_LOCK_SLICE_MS;
     options.report = kpy_foreign_report;
     options.context = dict->foreign;
     KPY_UNLOCKED(status, kist_store_open_dir(path, &options, &dict->store));

@@ -196,9 +196,9 @@ operation_remove(kpy_operation *op, bool may_read)
     kist_status status;
 
     for (;;) {
-        KPY_UNLOCKED(status,
-                     kist_store_remove_if(op->store, op->path.text,
-                                          &op->condition, &op->outcome));
+        KPY_UNLOCKED_WRITE(status,
+                           kist_store_remove_if(op->store, op->path.text,
+                                                &op->condition, &op->outcome));
         if (status != KIST_OK || op->outcome.satisfied ||
             op->outcome.found == KIST_FOUND_NONE || !may_read ||
             op->condition.fetch == KIST_FETCH_NEVER) {
@@ -276,12 +276,12 @@ operation_set(kpy_operation *op)
         return operation_delete(op);
     }
     if (operation_encode(op) < 0) {
-        return NULL;
+        return operation_excuse(op, false);
     }
-    KPY_UNLOCKED(status,
-                 kist_store_put_if(op->store, op->path.text,
-                                   kist_buf_slice(&op->given), &op->condition,
-                                   &op->data, &op->outcome));
+    KPY_UNLOCKED_WRITE(status, kist_store_put_if(op->store, op->path.text,
+                                                 kist_buf_slice(&op->given),
+                                                 &op->condition, &op->data,
+                                                 &op->outcome));
     return operation_result(op, status, op->args.value);
 }
 
@@ -313,10 +313,10 @@ filedict_setdefault_if(PyObject *self, PyObject *const *args, Py_ssize_t count,
         return NULL;
     }
     if (operation_encode(&op) == 0) {
-        KPY_UNLOCKED(status, kist_store_put_new_if(op.store, op.path.text,
-                                                   kist_buf_slice(&op.given),
-                                                   &op.condition, &op.data,
-                                                   &op.outcome));
+        KPY_UNLOCKED_WRITE(status, kist_store_put_new_if(
+                                       op.store, op.path.text,
+                                       kist_buf_slice(&op.given),
+                                       &op.condition, &op.data, &op.outcome));
         result = operation_result(&op, status, op.args.value);
     }
     else {
@@ -534,10 +534,10 @@ transform_set(kpy_transform *work, PyObject *next, PyObject **result)
     }
     condition_of(op->dict, KPY_CONDITION_SAME, work->etag, KPY_RETRIEVE_ALWAYS,
                  &op->condition);
-    KPY_UNLOCKED(status,
-                 kist_store_put_if(op->store, op->path.text,
-                                   kist_buf_slice(&op->given), &op->condition,
-                                   &op->data, &op->outcome));
+    KPY_UNLOCKED_WRITE(status, kist_store_put_if(op->store, op->path.text,
+                                                 kist_buf_slice(&op->given),
+                                                 &op->condition, &op->data,
+                                                 &op->outcome));
     if (status != KIST_OK) {
         (void)kpy_filedict_raise(op->dict, status, op->args.key);
         return -1;

@@ -47,8 +47,9 @@ take_item(kpy_filedict *dict, PyObject *key, kpy_path *path, PyObject **value)
             break;
         }
         same.expected = outcome.after;
-        KPY_UNLOCKED(status, kist_store_remove_if(dict->store, path->text,
-                                                  &same, &outcome));
+        KPY_UNLOCKED_WRITE(
+            status,
+            kist_store_remove_if(dict->store, path->text, &same, &outcome));
         if (status == KIST_OK && outcome.satisfied) {
             result = 1;
             break;
@@ -141,9 +142,10 @@ put_default(kpy_filedict *dict, PyObject *key, PyObject *fallback,
     }
     if (kpy_value_check(dict->state, dict->base_class, fallback) == 0 &&
         kpy_filedict_dump(dict, fallback, &given) == 0) {
-        KPY_UNLOCKED(status, kist_store_put_new_if(dict->store, path.text,
-                                                   kist_buf_slice(&given),
-                                                   &any, &data, &outcome));
+        KPY_UNLOCKED_WRITE(status,
+                           kist_store_put_new_if(dict->store, path.text,
+                                                 kist_buf_slice(&given), &any,
+                                                 &data, &outcome));
         if (status != KIST_OK) {
             (void)kpy_filedict_raise(dict, status, key);
         }
@@ -177,36 +179,29 @@ filedict_setdefault(PyObject *self, PyObject *const *args, Py_ssize_t count,
                     PyObject *names)
 {
     kpy_filedict *dict = kpy_filedict_of(self);
-    PyObject *fallback = count == 2 ? args[1] : Py_None;
-    const Py_ssize_t named = names == NULL ? 0 : PyTuple_GET_SIZE(names);
+    PyObject *fallback = Py_None;
+    PyObject *key =
+        kpy_key_arg(dict->state, "setdefault", args, count, names, &fallback);
     PyObject *value;
     int joker;
 
-    if (named == 1 && count == 1 &&
-        PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0),
-                                         "default") == 0) {
-        fallback = args[1];
-    }
-    else if (named != 0 || count < 1 || count > 2) {
-        PyErr_SetString(PyExc_TypeError,
-                        "setdefault() takes a key and, if you like, a "
-                        "default");
+    if (key == NULL) {
         return NULL;
     }
     joker =
         PyObject_IsInstance(fallback, kpy_part(dict->state, KPY_PART_JOKER));
     if (joker != 0 || !indexes_itself(self)) {
-        PyObject *pair[2] = {args[0], fallback};
+        PyObject *pair[2] = {key, fallback};
 
         return joker < 0 ? NULL : call_super(self, "setdefault", pair, 2);
     }
     // Nearly always it is there, and its value need not be encoded.
-    value = PyObject_GetItem(self, args[0]);
+    value = PyObject_GetItem(self, key);
     if (value != NULL || !PyErr_ExceptionMatches(PyExc_KeyError)) {
         return value;
     }
     PyErr_Clear();
-    (void)put_default(dict, args[0], fallback, &value);
+    (void)put_default(dict, key, fallback, &value);
     return value;
 }
 
@@ -410,9 +405,9 @@ put_many(kpy_filedict *dict, PyObject *items)
         Py_DECREF(pair);
     }
     if (result == 0 && haul.made > 0) {
-        KPY_UNLOCKED(status,
-                     kist_store_put_many(dict->store, haul.keys, haul.values,
-                                         haul.made, NULL));
+        KPY_UNLOCKED_WRITE(status,
+                           kist_store_put_many(dict->store, haul.keys,
+                                               haul.values, haul.made, NULL));
     }
     haul_done(&haul);
     if (status != KIST_OK) {

@@ -22,12 +22,20 @@ tree_new(void)
 }
 
 kpy_local_node *
-kpy_local_node_new(kpy_state *state, kpy_local_tree *tree)
+kpy_local_node_new(kpy_state *state, const kpy_local_node *parent)
 {
     PyTypeObject *type = state->types[KPY_TYPE_LOCALNODE];
-    kpy_local_tree *mine = tree == NULL ? tree_new() : tree;
+    kpy_local_tree *tree = parent == NULL ? NULL : parent->tree;
+    kpy_local_tree *mine;
     kpy_local_node *node;
 
+    if (parent != NULL && parent->depth >= KPY_LOCAL_DEPTH_MAX) {
+        PyErr_Format(PyExc_ValueError,
+                     "a key of a LocalDict has at most %d components",
+                     KPY_LOCAL_DEPTH_MAX + 1);
+        return NULL;
+    }
+    mine = tree == NULL ? tree_new() : tree;
     if (mine == NULL) {
         return NULL;
     }
@@ -40,6 +48,7 @@ kpy_local_node_new(kpy_state *state, kpy_local_tree *tree)
     }
     node->tree = mine;
     mine->refs++;
+    node->depth = parent == NULL ? 0 : parent->depth + 1;
     node->buckets = PyDict_New();
     if (node->buckets == NULL) {
         Py_DECREF(node);
@@ -304,7 +313,7 @@ child_of(kpy_state *state, kpy_local_node *node, PyObject *name, bool make)
         node->children = Py_NewRef(fresh);
     }
     Py_DECREF(fresh);
-    fresh = (PyObject *)kpy_local_node_new(state, node->tree);
+    fresh = (PyObject *)kpy_local_node_new(state, node);
     if (fresh == NULL) {
         return NULL;
     }

@@ -22,12 +22,15 @@
  *  (2) An entry's etag is given to no other entry of the tree, ever.
  *  (3) A node is taken out of the tree only if nothing but the tree knows it
  *      and it is empty: what is written through a sub-dict is never lost.
+ *  (4) No node is deeper than KPY_LOCAL_DEPTH_MAX: walks are recursive.
  */
 #ifndef KPY_LOCALDICT_H
 #define KPY_LOCALDICT_H
 
 #include "storeres.h"
 #include "strtuple.h"
+
+#define KPY_LOCAL_DEPTH_MAX 1000
 
 /* What all nodes of a tree share. */
 typedef struct kpy_local_tree {
@@ -38,6 +41,7 @@ typedef struct kpy_local_tree {
 typedef struct kpy_local_node {
     PyObject_HEAD PyObject *children; /* {str: node}, NULL until needed */
     PyObject *buckets;                /* {format: {str: entry}} */
+    int depth;                        /* below the root, invariant (4) */
     kpy_local_tree *tree;
 } kpy_local_node;
 
@@ -68,8 +72,9 @@ PyObject *kpy_deep_copy(kpy_state *state, PyObject *value);
 /* The etag of an entry as Python has it. */
 PyObject *kpy_local_etag(uint64_t etag);
 
-/* A new, empty tree's root, or NULL. */
-kpy_local_node *kpy_local_node_new(kpy_state *state, kpy_local_tree *tree);
+/* A new node below `parent`, or, if that is NULL, a new tree's root. */
+kpy_local_node *kpy_local_node_new(kpy_state *state,
+                                   const kpy_local_node *parent);
 
 /*
  * The bucket for `format` of a node, borrowed; NULL without an error if there

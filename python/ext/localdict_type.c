@@ -230,6 +230,12 @@ local_generic_iter(PyObject *self, PyObject *labels)
         return NULL;
     }
     Py_DECREF(answer);
+    // A subclass may have other checks; these must hold all the same.
+    if (!PyAnySet_Check(labels)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "result_type must be a set of strings");
+        return NULL;
+    }
     for (i = 0; i < 3; i++) {
         PyObject *name = PyUnicode_FromString(names[i]);
         const int has = name == NULL ? -1 : PySet_Contains(labels, name);
@@ -240,7 +246,80 @@ local_generic_iter(PyObject *self, PyObject *labels)
         }
         wanted[i] = has > 0;
     }
+    if (!wanted[0] && !wanted[1] && !wanted[2]) {
+        PyErr_SetString(PyExc_ValueError,
+                        "result_type must contain between 1 and 3 elements");
+        return NULL;
+    }
     return kpy_local_iter(as_local(self), wanted[0], wanted[1], wanted[2]);
+}
+
+/*
+ * The `index`-th key at and below `node`, whose place is `prefix`, or NULL;
+ * *index goes down by what was passed over.  Walks over nodes, and over one
+ * bucket, without making a key of any other item.
+ */
+static PyObject *
+nth_below(kpy_local *self, kpy_local_node *node, PyObject *prefix,
+          Py_ssize_t *index)
+{
+    PyObject *bucket = kpy_local_bucket(node, self->format, false);
+    Py_ssize_t place = 0;
+    PyObject *found = NULL;
+    PyObject *name;
+    PyObject *item;
+
+    if (bucket != NULL && *index < PyDict_GET_SIZE(bucket)) {
+        do {
+            if (!PyDict_Next(bucket, &place, &name, &item)) {
+                return NULL;
+            }
+        } while ((*index)-- > 0);
+        return kpy_key_wrap(self->state->types[KPY_TYPE_SAFESTR],
+                            kpy_key_longer(prefix, name));
+    }
+    *index -= bucket == NULL ? 0 : PyDict_GET_SIZE(bucket);
+    place = 0;
+    while (found == NULL && !PyErr_Occurred() && node->children != NULL &&
+           PyDict_Next(node->children, &place, &name, &item)) {
+        const Py_ssize_t below =
+            count_below((kpy_local_node *)item, self->format, false);
+
+        if (*index < below) {
+            PyObject *further = kpy_key_longer(prefix, name);
+
+            if (further != NULL) {
+                Py_INCREF(item);
+                found =
+                    nth_below(self, (kpy_local_node *)item, further, index);
+                Py_DECREF(item);
+                Py_DECREF(further);
+            }
+            break;
+        }
+        *index -= below;
+    }
+    return found;
+}
+
+/* _nth(index): a key, or None if there are not so many. */
+static PyObject *
+local_nth(PyObject *object, PyObject *number)
+{
+    kpy_local *self = as_local(object);
+    Py_ssize_t index = PyNumber_AsSsize_t(number, PyExc_IndexError);
+    PyObject *prefix;
+    PyObject *key = NULL;
+
+    if ((index < 0 && PyErr_Occurred()) || kpy_local_ready(self) < 0) {
+        return NULL;
+    }
+    prefix = PyTuple_New(0);
+    if (prefix != NULL && index >= 0) {
+        key = nth_below(self, self->node, prefix, &index);
+    }
+    Py_XDECREF(prefix);
+    return key == NULL && !PyErr_Occurred() ? Py_NewRef(Py_None) : key;
 }
 
 /* Empties the buckets of the format at and below `node`. */
@@ -393,7 +472,7 @@ local_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     kpy_state *state = kpy_state_of_type(type);
     kpy_local *self;
 
-    if (state == NULL) {
+    if (state == NULL || kpy_parts_ready(state) < 0) {
         return NULL;
     }
     self = as_local(type->tp_alloc(type, 0));
@@ -512,6 +591,9 @@ static PyMethodDef local_methods[] = {
     {"_subnode", local_subnode, METH_O,
      PyDoc_STR("_subnode($self, prefix, /)\n--\n\n"
                "The backend of a sub-dict.")},
+    {"_nth", local_nth, METH_O,
+     PyDoc_STR("_nth($self, index, /)\n--\n\n"
+               "The key at that place of an iteration, or None.")},
     {"_generic_iter", local_generic_iter, METH_O,
      PyDoc_STR("_generic_iter($self, result_type, /)\n--\n\n"
                "Iterates over keys, values or timestamps, or several.")},

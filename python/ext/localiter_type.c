@@ -17,25 +17,8 @@ typedef struct local_iter {
     bool keys;
     bool values;
     bool timestamps;
+    bool busy; /* a step is being made */
 } local_iter;
-
-/* `prefix` and `leaf` as one tuple. */
-static PyObject *
-longer(PyObject *prefix, PyObject *leaf)
-{
-    const Py_ssize_t size = PyTuple_GET_SIZE(prefix);
-    PyObject *tuple = PyTuple_New(size + 1);
-    Py_ssize_t i;
-
-    if (tuple == NULL) {
-        return NULL;
-    }
-    for (i = 0; i < size; i++) {
-        PyTuple_SET_ITEM(tuple, i, Py_NewRef(PyTuple_GET_ITEM(prefix, i)));
-    }
-    PyTuple_SET_ITEM(tuple, size, Py_NewRef(leaf));
-    return tuple;
-}
 
 /* Appends (node, prefix) to the list of what is to be walked over. */
 static int
@@ -73,7 +56,7 @@ push_children(local_iter *it, kpy_local_node *node, PyObject *prefix)
     }
     for (i = rc < 0 ? -1 : PyList_GET_SIZE(names) - 1; rc == 0 && i >= 0;
          i--) {
-        PyObject *place = longer(prefix, PyList_GET_ITEM(names, i));
+        PyObject *place = kpy_key_longer(prefix, PyList_GET_ITEM(names, i));
 
         rc = place == NULL
                  ? -1
@@ -143,20 +126,20 @@ next_leaf(local_iter *it, PyObject **leaf, kpy_local_entry **entry)
 
 /* What is handed out for an item. */
 static PyObject *
-item_of(local_iter *it, PyObject *leaf, const kpy_local_entry *entry)
+item_of(const local_iter *it, kpy_local *store, PyObject *leaf,
+        const kpy_local_entry *entry)
 {
     const Py_ssize_t size = it->keys + it->values + it->timestamps;
-    kpy_state *state = it->store->state;
-    PyObject *parts[3];
+    PyObject *parts[3] = {NULL, NULL, NULL};
     Py_ssize_t count = 0;
     PyObject *tuple;
 
     if (it->keys) {
-        parts[count++] = kpy_key_wrap(state->types[KPY_TYPE_SAFESTR],
-                                      longer(it->prefix, leaf));
+        parts[count++] = kpy_key_wrap(store->state->types[KPY_TYPE_SAFESTR],
+                                      kpy_key_longer(it->prefix, leaf));
     }
     if (it->values && (count == 0 || parts[count - 1] != NULL)) {
-        parts[count++] = kpy_local_value(it->store, entry);
+        parts[count++] = kpy_local_value(store, entry);
     }
     if (it->timestamps && (count == 0 || parts[count - 1] != NULL)) {
         parts[count++] = PyFloat_FromDouble(entry->timestamp);
@@ -181,26 +164,36 @@ static PyObject *
 local_iter_next(PyObject *self)
 {
     local_iter *it = (local_iter *)self;
+    kpy_local *store = it->store;
     kpy_local_entry *entry;
     PyObject *leaf;
     PyObject *item = NULL;
     int rc;
 
-    if (it->store == NULL) {
+    // Copying a value runs Python code, which may hold the iterator too.
+    if (it->busy) {
+        PyErr_SetString(PyExc_ValueError, "iterator already executing");
         return NULL;
     }
+    if (store == NULL) {
+        return NULL;
+    }
+    Py_INCREF(store);
+    it->busy = true;
     rc = next_leaf(it, &leaf, &entry);
     if (rc > 0) {
         Py_INCREF(leaf);
-        item = item_of(it, leaf, entry);
+        item = item_of(it, store, leaf, entry);
         Py_DECREF(leaf);
         Py_DECREF(entry);
     }
-    else if (rc == 0) {
+    it->busy = false;
+    if (rc == 0) {
         Py_CLEAR(it->bucket);
         Py_CLEAR(it->leaves);
         Py_CLEAR(it->store);
     }
+    Py_DECREF(store);
     return item;
 }
 

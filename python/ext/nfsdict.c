@@ -380,14 +380,6 @@ kpy_nfsdict_parse(kpy_nfsdict *dict, PyObject *key, const void *data,
 /* --- reading ----------------------------------------------------------------
  */
 
-/* An exact str of the same text; NULL with an error set. */
-static PyObject *
-exact_key(PyObject *key)
-{
-    return PyUnicode_CheckExact(key) ? Py_NewRef(key)
-                                     : PyUnicode_FromObject(key);
-}
-
 /*
  * Puts what was read into the cache, unless somebody wrote meanwhile; NULL
  * `value`: there was nothing.
@@ -478,38 +470,54 @@ open_value(kpy_nfsdict *dict, PyObject *key, PyObject *cell, PyObject **value)
     return *value == NULL ? -1 : 1;
 }
 
-/* The cache's value, or the file's: 1, 0 or -1 as above. */
+/* The same for a key that is an exact str: the cache's value, or the file's.
+ */
 static int
-find_value(kpy_nfsdict *dict, PyObject *key, PyObject **value)
+find_exact(kpy_nfsdict *dict, PyObject *key, PyObject **value)
 {
     PyObject *known = PyDict_GetItemWithError(dict->cache, key);
-    PyObject *exact;
     int result;
 
-    if (known != NULL && !kpy_nfsdict_is_closed(dict, known)) {
+    *value = NULL;
+    if (known == NULL) {
+        return PyErr_Occurred() ? -1 : read_value(dict, key, value);
+    }
+    if (!kpy_nfsdict_is_closed(dict, known)) {
         *value = Py_NewRef(known);
         return 1;
     }
+    if (!PyCell_Check(known)) {
+        return read_value(dict, key, value);
+    }
+    Py_INCREF(known);
+    result = open_value(dict, key, known, value);
+    Py_DECREF(known);
+    return result;
+}
+
+/* The same for any object: 1 and *value, 0 if there is none, -1. */
+static int
+find_value(kpy_nfsdict *dict, PyObject *key, PyObject **value)
+{
+    PyObject *exact;
+    int result;
+
     *value = NULL;
-    if (known == NULL && PyErr_Occurred()) {
+    if (PyUnicode_CheckExact(key)) {
+        return find_exact(dict, key, value);
+    }
+    if (PyObject_Hash(key) == -1) {
         return -1;
     }
     if (!PyUnicode_Check(key)) {
         return 0;
     }
-    Py_XINCREF(known);
-    exact = exact_key(key);
+    exact = kpy_nfsdict_exact(key);
     if (exact == NULL) {
-        result = -1;
+        return -1;
     }
-    else if (known != NULL && PyCell_Check(known)) {
-        result = open_value(dict, exact, known, value);
-    }
-    else {
-        result = read_value(dict, exact, value);
-    }
-    Py_XDECREF(known);
-    Py_XDECREF(exact);
+    result = find_exact(dict, exact, value);
+    Py_DECREF(exact);
     return result;
 }
 
@@ -522,43 +530,112 @@ kpy_nfsdict_subscript(PyObject *self, PyObject *key)
     if (kpy_nfsdict_settle(dict) < 0) {
         return NULL;
     }
-    value = PyDict_GetItemWithError(dict->cache, key);
-    if (value != NULL && !kpy_nfsdict_is_closed(dict, value)) {
-        return Py_NewRef(value);
-    }
-    if (value == NULL && PyErr_Occurred()) {
-        return NULL;
+    if (PyUnicode_CheckExact(key)) {
+        value = PyDict_GetItemWithError(dict->cache, key);
+        if (value != NULL && !kpy_nfsdict_is_closed(dict, value)) {
+            return Py_NewRef(value);
+        }
+        if (value == NULL && PyErr_Occurred()) {
+            return NULL;
+        }
     }
     return find_value(dict, key, &value) == 0 ? kpy_raise_key(key) : value;
 }
 
+int
+kpy_nfsdict_contains(PyObject *self, PyObject *key)
+{
+    kpy_nfsdict *dict = kpy_nfsdict_of(self);
+    PyObject *exact;
+    int result;
+
+    if (kpy_nfsdict_settle(dict) < 0) {
+        return -1;
+    }
+    if (PyUnicode_CheckExact(key)) {
+        return PyDict_Contains(dict->cache, key);
+    }
+    if (PyObject_Hash(key) == -1) {
+        return -1;
+    }
+    if (!PyUnicode_Check(key)) {
+        return 0;
+    }
+    exact = kpy_nfsdict_exact(key);
+    if (exact == NULL) {
+        return -1;
+    }
+    result = PyDict_Contains(dict->cache, exact);
+    Py_DECREF(exact);
+    return result;
+}
+
+/* get(key, default=None): 0, or -1 with an error set. */
+static int
+read_get_words(PyObject *const *args, Py_ssize_t count, PyObject *names,
+               PyObject **key, PyObject **other)
+{
+    const Py_ssize_t named = names == NULL ? 0 : PyTuple_GET_SIZE(names);
+
+    *key = count > 0 ? args[0] : NULL;
+    *other = count > 1 ? args[1] : NULL;
+    if (count + named < 1 || count + named > 2) {
+        PyErr_Format(PyExc_TypeError, "get expected 1 or 2 arguments, got %zd",
+                     count + named);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < named; i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        PyObject **word =
+            PyUnicode_CompareWithASCIIString(name, "key") == 0       ? key
+            : PyUnicode_CompareWithASCIIString(name, "default") == 0 ? other
+                                                                     : NULL;
+
+        if (word == NULL || *word != NULL) {
+            PyErr_Format(PyExc_TypeError,
+                         word == NULL
+                             ? "get() got an unexpected keyword argument %R"
+                             : "get() got multiple values for argument %R",
+                         name);
+            return -1;
+        }
+        *word = args[count + i];
+    }
+    if (*key == NULL) {
+        PyErr_SetString(PyExc_TypeError,
+                        "get() missing 1 required argument: 'key'");
+        return -1;
+    }
+    if (*other == NULL) {
+        *other = Py_None;
+    }
+    return 0;
+}
+
 PyObject *
-kpy_nfsdict_get(PyObject *self, PyObject *const *args, Py_ssize_t count)
+kpy_nfsdict_get(PyObject *self, PyObject *const *args, Py_ssize_t count,
+                PyObject *names)
 {
     kpy_nfsdict *dict = kpy_nfsdict_of(self);
     PyObject *value;
+    PyObject *key;
+    PyObject *other;
 
-    if (count < 1 || count > 2) {
-        PyErr_Format(PyExc_TypeError, "get expected 1 or 2 arguments, got %zd",
-                     count);
-        return NULL;
-    }
-    if (kpy_nfsdict_settle(dict) < 0) {
+    if (read_get_words(args, count, names, &key, &other) < 0 ||
+        kpy_nfsdict_settle(dict) < 0) {
         return NULL;
     }
     if (Py_TYPE(self)->tp_as_mapping->mp_subscript != kpy_nfsdict_subscript) {
-        value = PyObject_GetItem(self, args[0]);
+        value = PyObject_GetItem(self, key);
         if (value == NULL && PyErr_ExceptionMatches(PyExc_KeyError) &&
             (dict->corrupt == NULL ||
              !PyErr_ExceptionMatches(dict->corrupt))) {
             PyErr_Clear();
-            return Py_NewRef(count == 2 ? args[1] : Py_None);
+            return Py_NewRef(other);
         }
         return value;
     }
-    return find_value(dict, args[0], &value) == 0
-               ? Py_NewRef(count == 2 ? args[1] : Py_None)
-               : value;
+    return find_value(dict, key, &value) == 0 ? Py_NewRef(other) : value;
 }
 
 /* --- writing ----------------------------------------------------------------
@@ -707,7 +784,7 @@ del_item(kpy_nfsdict *dict, PyObject *key)
         return -1;
     }
     if (PyUnicode_Check(key)) {
-        exact = exact_key(key);
+        exact = kpy_nfsdict_exact(key);
         result = exact == NULL ? -1 : remove_value(dict, exact);
         Py_XDECREF(exact);
     }
@@ -736,7 +813,7 @@ kpy_nfsdict_ass_subscript(PyObject *self, PyObject *key, PyObject *value)
                      Py_TYPE(key)->tp_name);
         return -1;
     }
-    exact = exact_key(key);
+    exact = kpy_nfsdict_exact(key);
     if (exact == NULL) {
         return -1;
     }

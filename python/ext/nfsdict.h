@@ -21,7 +21,8 @@
  *  (3) A store is closed by the last of the calls that use it.
  *  (4) Nothing from a file is unpickled before its directory was found to be
  *      nobody else's, or the user said allow_shared.
- *  (5) The cache's keys are exact str.
+ *  (5) The cache's keys are exact str, and it is asked for such alone: a
+ *      comparison with any other key could run code that replaces the cache.
  *  (6) The keys of a lazy dict are those of the moment when it was made; they
  *      become objects when somebody asks for one (`pending`).
  */
@@ -54,13 +55,15 @@ typedef struct kpy_nfsdict {
     PyObject *path;   // str, absolute; NULL until _open()
     PyObject *dumps;
     PyObject *loads;
-    PyObject *damage;  // exceptions of `loads` that mean damaged bytes
-    PyObject *corrupt; // what is raised then
-    PyObject *trust;   // called with a directory, raises if it is shared
-    PyObject *journal; // set of keys that were changed during a reload
+    PyObject *damage;       // exceptions of `loads` that mean damaged bytes
+    PyObject *corrupt;      // what is raised then
+    PyObject *trust;        // called with a directory, raises if it is shared
+    unsigned long reloader; // the thread that has the journal
+    PyObject *journal;      // set of keys that were changed during a reload
     bool json;
     bool lazy;
-    bool trusted; // data only, or allow_shared, or found to be ours
+    bool trusted;  // data only, or allow_shared, or found to be ours
+    bool trusting; // one of the first two: nobody need look again
     kist_store_durability durability;
     kpy_nfsstore *open; // NULL until it is needed
     pid_t pid;          // the process that the stripes belong to
@@ -103,6 +106,23 @@ kpy_nfsdict_is_closed(const kpy_nfsdict *dict, PyObject *value)
     return value == dict->unread || PyCell_Check(value);
 }
 
+/* What was read before this moment is not for the cache any more. */
+static inline void
+kpy_nfsdict_outdate(kpy_nfsdict *dict)
+{
+    for (size_t i = 0; i < KPY_NFS_STRIPES; i++) {
+        dict->stamps[i]++;
+    }
+}
+
+/* An exact str of the same text; NULL with an error set. */
+static inline PyObject *
+kpy_nfsdict_exact(PyObject *key)
+{
+    return PyUnicode_CheckExact(key) ? Py_NewRef(key)
+                                     : PyUnicode_FromObject(key);
+}
+
 /* Before the cache is looked at. */
 static inline int
 kpy_nfsdict_settle(kpy_nfsdict *dict)
@@ -115,8 +135,9 @@ kpy_nfsdict_settle(kpy_nfsdict *dict)
 
 PyObject *kpy_nfsdict_subscript(PyObject *self, PyObject *key);
 int kpy_nfsdict_ass_subscript(PyObject *self, PyObject *key, PyObject *value);
+int kpy_nfsdict_contains(PyObject *self, PyObject *key);
 PyObject *kpy_nfsdict_get(PyObject *self, PyObject *const *args,
-                          Py_ssize_t count);
+                          Py_ssize_t count, PyObject *names);
 
 /* --- all keys (nfsdictload.c) -----------------------------------------------
  */

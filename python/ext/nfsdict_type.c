@@ -81,7 +81,9 @@ nfsdict_open(PyObject *self, PyObject *args)
     Py_XSETREF(dict->trust, Py_NewRef(trust));
     dict->json = json != 0;
     dict->lazy = lazy != 0;
-    dict->trusted = trusted != 0 || json != 0;
+    dict->trusting = trusted != 0 || json != 0;
+    dict->trusted = dict->trusting;
+    kpy_nfsdict_outdate(dict);
     dict->durability = durability;
     Py_RETURN_NONE;
 }
@@ -116,15 +118,6 @@ nfsdict_length(PyObject *self)
     kpy_nfsdict *dict = kpy_nfsdict_of(self);
 
     return kpy_nfsdict_settle(dict) < 0 ? -1 : PyDict_GET_SIZE(dict->cache);
-}
-
-static int
-nfsdict_contains(PyObject *self, PyObject *key)
-{
-    kpy_nfsdict *dict = kpy_nfsdict_of(self);
-
-    return kpy_nfsdict_settle(dict) < 0 ? -1
-                                        : PyDict_Contains(dict->cache, key);
 }
 
 static PyObject *
@@ -235,7 +228,7 @@ nfsdict_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(get_doc, "get($self, key, default=None, /)\n--\n\n"
+PyDoc_STRVAR(get_doc, "get($self, key, default=None)\n--\n\n"
                       "The value of `key`, or the default.  A damaged value "
                       "is an error.");
 
@@ -244,7 +237,8 @@ static PyMethodDef nfsdict_methods[] = {
     {"_reload", nfsdict_reload, METH_O, NULL},
     {"_list", nfsdict_list, METH_NOARGS, NULL},
     {"_finish", nfsdict_finish, METH_NOARGS, NULL},
-    {"get", KPY_METHOD(kpy_nfsdict_get), METH_FASTCALL, get_doc},
+    {"get", KPY_METHOD(kpy_nfsdict_get), METH_FASTCALL | METH_KEYWORDS,
+     get_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -259,7 +253,7 @@ static PyType_Slot nfsdict_slots[] = {
     {Py_mp_length, KPY_SLOT(nfsdict_length)},
     {Py_mp_subscript, KPY_SLOT(kpy_nfsdict_subscript)},
     {Py_mp_ass_subscript, KPY_SLOT(kpy_nfsdict_ass_subscript)},
-    {Py_sq_contains, KPY_SLOT(nfsdict_contains)},
+    {Py_sq_contains, KPY_SLOT(kpy_nfsdict_contains)},
     {0, NULL},
 };
 

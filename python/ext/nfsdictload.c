@@ -2,6 +2,7 @@
  * NfsDictBase: all keys, at the beginning and for sync().
  */
 #include <string.h>
+#include <time.h>
 
 #include "errors.h"
 #include "nfsdict.h"
@@ -89,14 +90,20 @@ int
 kpy_nfsdict_list(kpy_nfsdict *dict)
 {
     kpy_nfsstore *store = kpy_nfsdict_enter(dict);
+    kist_store_scan *scan;
 
     if (store == NULL) {
         return -1;
     }
-    kist_store_scan_close(dict->pending);
-    dict->pending = begin_scan(dict, store->store);
+    scan = begin_scan(dict, store->store);
     kpy_nfsdict_leave(store);
-    return dict->pending == NULL ? -1 : 0;
+    if (scan == NULL) {
+        return -1;
+    }
+    // Another thread may have been here meanwhile.
+    kist_store_scan_close(dict->pending);
+    dict->pending = scan;
+    return 0;
 }
 
 /* --- values -----------------------------------------------------------------
@@ -255,6 +262,28 @@ merge_journal(kpy_nfsdict *dict, PyObject *cache)
     return result;
 }
 
+/* While another thread reads the directory. */
+static int
+wait_for_reload(const kpy_nfsdict *dict)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+
+    while (dict->journal != NULL) {
+        if (dict->reloader == PyThread_get_thread_ident()) {
+            PyErr_SetString(PyExc_RuntimeError,
+                            "sync() within the reading of a value by sync()");
+            return -1;
+        }
+        Py_BEGIN_ALLOW_THREADS;
+        (void)nanosleep(&pause, NULL);
+        Py_END_ALLOW_THREADS;
+        if (PyErr_CheckSignals() < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int
 kpy_nfsdict_reload(kpy_nfsdict *dict, PyObject *progress)
 {
@@ -266,16 +295,21 @@ kpy_nfsdict_reload(kpy_nfsdict *dict, PyObject *progress)
     if (kpy_nfsdict_settle(dict) < 0) {
         return -1;
     }
-    if (dict->journal != NULL) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        "another thread is reading the directory");
+    if (wait_for_reload(dict) < 0) {
         return -1;
     }
     journal = PySet_New(NULL);
     if (journal == NULL) {
         return -1;
     }
+    // Making it may have let another thread be first.
+    if (dict->journal != NULL) {
+        Py_DECREF(journal);
+        return kpy_nfsdict_reload(dict, progress);
+    }
     dict->journal = journal;
+    dict->reloader = PyThread_get_thread_ident();
+    dict->trusted = dict->trusting; // who may write now is asked anew
     store = kpy_nfsdict_enter(dict);
     if (store != NULL) {
         cache = list_keys(dict, store->store);
@@ -285,6 +319,7 @@ kpy_nfsdict_reload(kpy_nfsdict *dict, PyObject *progress)
             result = merge_journal(dict, cache);
         }
         if (result == 0) {
+            kpy_nfsdict_outdate(dict);
             Py_SETREF(dict->cache, cache);
         }
         else {

@@ -57,14 +57,18 @@ static PyObject *
 append_subscript(PyObject *object, PyObject *key)
 {
     const cached *self = as_cached(object);
-    PyObject *value;
-    int rc;
+    PyObject *data = self->data;
+    PyObject *value = NULL;
+    int rc = 0;
 
-    if (self->state != NULL && kpy_local_is_plain(self->data)) {
-        rc = kpy_local_get(self->data, key, &value);
-        if (rc != 0) {
-            return rc > 0 ? value : NULL;
-        }
+    if (self->state != NULL && kpy_local_is_plain(data)) {
+        // Python code in a key may call __init__ again.
+        Py_INCREF(data);
+        rc = kpy_local_get(data, key, &value);
+        Py_DECREF(data);
+    }
+    if (rc != 0) {
+        return rc > 0 ? value : NULL;
     }
     return read_slowly(object, key);
 }
@@ -77,27 +81,27 @@ append_subscript(PyObject *object, PyObject *key)
  * may be asked for behind its back.  1, 0 or -1.
  */
 static int
-main_is_plain(const cached *self)
+main_is_plain(kpy_state *state, PyObject *main, const PyObject *own)
 {
-    PyTypeObject *base = self->state->types[KPY_TYPE_FILEDICT];
-    PyObject *name = self->state->names[KPY_NAME_GET_ITEM_IF];
+    PyTypeObject *base = state->types[KPY_TYPE_FILEDICT];
+    PyObject *name = state->names[KPY_NAME_GET_ITEM_IF];
     PyObject *found;
     PyObject *attributes;
     int patched;
 
-    if (!PyObject_TypeCheck(self->main, base)) {
+    if (!PyObject_TypeCheck(main, base)) {
         return 0;
     }
-    found = PyObject_GetAttr((PyObject *)Py_TYPE(self->main), name);
+    found = PyObject_GetAttr((PyObject *)Py_TYPE(main), name);
     if (found == NULL) {
         return -1;
     }
-    patched = found != self->get_item_if;
+    patched = found != own;
     Py_DECREF(found);
     if (patched) {
         return 0;
     }
-    attributes = PyObject_GenericGetDict(self->main, NULL);
+    attributes = PyObject_GenericGetDict(main, NULL);
     if (attributes == NULL) {
         return -1;
     }
@@ -132,14 +136,14 @@ is_bond(PyObject *text, const kist_etag *main, uint64_t data)
 
 /* The etag that the store says the item has: 1; 0 if it does not; or -1. */
 static int
-ask_main(const cached *self, PyObject *key, kist_etag *etag)
+ask_main(kpy_state *state, PyObject *main, PyObject *key, kist_etag *etag)
 {
-    kist_store *store = kpy_filedict_store(kpy_filedict_of(self->main));
+    kist_store *store = kpy_filedict_store(kpy_filedict_of(main));
     kist_status status;
     kist_stat stat;
     kpy_path path;
 
-    if (store == NULL || kpy_path_of(self->state, key, &path) < 0) {
+    if (store == NULL || kpy_path_of(state, key, &path) < 0) {
         return -1;
     }
     KPY_UNLOCKED(status, kist_store_stat(store, path.text, &stat));
@@ -151,28 +155,58 @@ ask_main(const cached *self, PyObject *key, kist_etag *etag)
 
 /* *value of the cache if it is what the store has: 1; 0 if not; or -1. */
 static int
-mutable_get(const cached *self, PyObject *key, PyObject **value)
+mutable_get(kpy_state *state, PyObject *main, kpy_local *data,
+            kpy_local *bonds, PyObject *key, PyObject **value)
 {
-    kpy_local_entry *data = NULL;
+    kpy_local_entry *found = NULL;
     kpy_local_entry *bond = NULL;
     kist_etag etag;
-    int rc = kpy_local_find((kpy_local *)self->bonds, key, &bond);
+    int rc = kpy_local_find(bonds, key, &bond);
 
     if (rc > 0) {
-        rc = kpy_local_find((kpy_local *)self->data, key, &data);
+        rc = kpy_local_find(data, key, &found);
     }
     if (rc > 0) {
-        rc = ask_main(self, key, &etag);
+        rc = ask_main(state, main, key, &etag);
     }
     if (rc > 0) {
-        rc = is_bond(bond->value, &etag, data->etag);
+        rc = is_bond(bond->value, &etag, found->etag);
     }
     if (rc > 0) {
-        *value = kpy_local_value((kpy_local *)self->data, data);
+        *value = kpy_local_value(data, found);
         rc = *value == NULL ? -1 : 1;
     }
-    Py_XDECREF(data);
+    Py_XDECREF(found);
     Py_XDECREF(bond);
+    return rc;
+}
+
+/*
+ * mutable_get() of what self holds now, with references of its own: Python
+ * code in a key, and other threads, may call __init__ again.  The key is made
+ * one that gives the same strings each time.
+ */
+static int
+mutable_get_safely(const cached *self, PyObject *key, PyObject **value)
+{
+    kpy_state *state = self->state;
+    PyObject *main = Py_NewRef(self->main);
+    PyObject *data = Py_NewRef(self->data);
+    PyObject *bonds = Py_NewRef(self->bonds);
+    PyObject *fixed = NULL;
+    int rc = main_is_plain(state, main, self->get_item_if);
+
+    if (rc > 0) {
+        fixed = PyUnicode_CheckExact(key) ? Py_NewRef(key)
+                                          : kpy_key_coerce(state, key);
+        rc = fixed == NULL ? -1
+                           : mutable_get(state, main, (kpy_local *)data,
+                                         (kpy_local *)bonds, fixed, value);
+    }
+    Py_XDECREF(fixed);
+    Py_DECREF(bonds);
+    Py_DECREF(data);
+    Py_DECREF(main);
     return rc;
 }
 
@@ -180,15 +214,12 @@ static PyObject *
 mutable_subscript(PyObject *object, PyObject *key)
 {
     const cached *self = as_cached(object);
-    PyObject *value;
+    PyObject *value = NULL;
     int rc = 0;
 
-    if (self->state != NULL && kpy_local_is_plain(self->data) &&
-        kpy_local_is_plain(self->bonds)) {
-        rc = main_is_plain(self);
-        if (rc > 0) {
-            rc = mutable_get(self, key, &value);
-        }
+    if (self->state != NULL && self->main != NULL && self->bonds != NULL &&
+        kpy_local_is_plain(self->data) && kpy_local_is_plain(self->bonds)) {
+        rc = mutable_get_safely(self, key, &value);
         if (rc != 0) {
             return rc > 0 ? value : NULL;
         }

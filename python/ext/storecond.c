@@ -51,6 +51,19 @@ store_register(PyObject *module, PyObject *args)
     return NULL;
 }
 
+int
+kpy_parts_ready(kpy_state *state)
+{
+    PyObject *module;
+
+    if (state->parts[KPY_PART_PERSIDICT] != NULL) {
+        return 0;
+    }
+    module = PyImport_ImportModule("kist.persidict.persi_dict");
+    Py_XDECREF(module);
+    return module == NULL ? -1 : 0;
+}
+
 /* --- conditions ------------------------------------------------------------
  */
 

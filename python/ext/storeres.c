@@ -368,11 +368,14 @@ result_dealloc(PyObject *self)
     int i;
 
     PyObject_GC_UnTrack(self);
-    for (i = 0; i < FIELDS_MAX; i++) {
+    // A chain of results, each the value of the next, may be long.
+    Py_TRASHCAN_BEGIN(self, result_dealloc) for (i = 0; i < FIELDS_MAX; i++)
+    {
         Py_CLEAR(as_result(self)->fields[i]);
     }
     type->tp_free(self);
     Py_DECREF(type);
+    Py_TRASHCAN_END
 }
 
 static PyMethodDef result_methods[] = {

@@ -28,6 +28,9 @@ kpy_part(const kpy_state *state, kpy_part_id id)
     return state->parts[id];
 }
 
+/* Imports kist.persidict if that was not done yet, see (1).  0 or -1. */
+int kpy_parts_ready(kpy_state *state);
+
 /* --- conditions ------------------------------------------------------------
  */
 

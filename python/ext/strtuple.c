@@ -436,6 +436,23 @@ kpy_key_listed(kpy_state *state, kist_slice text)
     return kpy_key_wrap(state->types[KPY_TYPE_SAFESTR], strings_of_path(text));
 }
 
+PyObject *
+kpy_key_longer(PyObject *prefix, PyObject *leaf)
+{
+    const Py_ssize_t size = PyTuple_GET_SIZE(prefix);
+    PyObject *tuple = PyTuple_New(size + 1);
+    Py_ssize_t i;
+
+    if (tuple == NULL) {
+        return NULL;
+    }
+    for (i = 0; i < size; i++) {
+        PyTuple_SET_ITEM(tuple, i, Py_NewRef(PyTuple_GET_ITEM(prefix, i)));
+    }
+    PyTuple_SET_ITEM(tuple, size, Py_NewRef(leaf));
+    return tuple;
+}
+
 /* --- to the library --------------------------------------------------------
  */
 

@@ -91,4 +91,7 @@ PyObject *kpy_strings_of(kpy_state *state, PyObject *const *args,
  * with an error set. */
 PyObject *kpy_key_wrap(PyTypeObject *type, PyObject *strings);
 
+/* A new tuple: `prefix`, a tuple, and `leaf` behind it.  Or NULL. */
+PyObject *kpy_key_longer(PyObject *prefix, PyObject *leaf);
+
 #endif /* KPY_STRTUPLE_H */

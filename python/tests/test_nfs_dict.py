@@ -137,7 +137,7 @@ def test_keys(tmp_path: Path) -> None:
         with pytest.raises(TypeError, match="unhashable"):
             d[bad]  # type: ignore[index]
         with pytest.raises(TypeError, match="unhashable"):
-            bad in d  # noqa: B015
+            bad in d
         with pytest.raises(TypeError, match="unhashable"):
             del d[bad]  # type: ignore[arg-type]
         with pytest.raises(AttributeError):
@@ -175,9 +175,7 @@ def test_refused_values(tmp_path: Path, ser: str) -> None:
     assert not [p for p in tmp_path.rglob("tmp*")]
 
 
-def test_places(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     NfsDict()["a"] = 1
     assert file_of(tmp_path / "data/nfsdict/default", "a").exists()
@@ -325,10 +323,21 @@ def test_5_names_are_synced(tmp_path: Path) -> None:
     for level in ("none", "sync"):
         log = tmp_path / level
         run = subprocess.run(
-            ["strace", "-f", "-e", "trace=fsync,openat,mkdirat", "-o",
-             str(log), sys.executable, "-c", code, str(tmp_path / "d"),
-             level],
+            [
+                "strace",
+                "-f",
+                "-e",
+                "trace=fsync,openat,mkdirat",
+                "-o",
+                str(log),
+                sys.executable,
+                "-c",
+                code,
+                str(tmp_path / "d"),
+                level,
+            ],
             capture_output=True,
+            check=False,
         )
         if run.returncode != 0:
             pytest.skip(f"strace does not work: {run.stderr!r}")
@@ -412,8 +421,10 @@ def test_8_leavings_are_swept(tmp_path: Path) -> None:
 
 def test_9_names_tell_the_keys(tmp_path: Path, ser: str) -> None:
     base = tmp_path / "x"
-    dump: Any = pickle.dumps if ser == "pickle" else (
-        lambda pair: json.dumps(pair).encode()
+    dump: Any = (
+        pickle.dumps
+        if ser == "pickle"
+        else (lambda pair: json.dumps(pair).encode())
     )
     d = NfsDict("x", tmp_path, ser)
     d["a"] = 1
@@ -443,8 +454,12 @@ def test_12_damage(tmp_path: Path, ser: str) -> None:
         cases += [b'["a", 1, 2]', b'["a"]', b'{"a": 1}', b'["a", \xff]']
     for data in cases:
         plant(base, "a", data, ser)
-        plant(base, "ok", pickle.dumps(("ok", 1))
-              if ser == "pickle" else b'["ok", 1]', ser)
+        plant(
+            base,
+            "ok",
+            pickle.dumps(("ok", 1)) if ser == "pickle" else b'["ok", 1]',
+            ser,
+        )
         d = NfsDict("x", tmp_path, ser)
         assert list(d) == ["ok"]
         with pytest.raises(KeyError) as caught:
@@ -475,9 +490,7 @@ def test_12_stale_keys_in_views(tmp_path: Path) -> None:
     assert index_of(tmp_path / "x").stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_13_what_is_read_is_what_was_written(
-    tmp_path: Path, ser: str
-) -> None:
+def test_13_what_is_read_is_what_was_written(tmp_path: Path, ser: str) -> None:
     d = NfsDict("x", tmp_path, ser)
     value: dict[Any, Any] = {"l": [1], 2: (3, 4)}
     d["a"] = value
@@ -645,3 +658,126 @@ def test_unopened() -> None:
         d["a"] = 1
     with pytest.raises(RuntimeError):
         d.get("a")
+
+
+# --- found by review ---------------------------------------------------------
+
+
+class Meddler:
+    """Unpickling one syncs the dict that it is read from."""
+
+    syncs: NfsDict | None = None
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        if Meddler.syncs is not None:
+            d, Meddler.syncs = Meddler.syncs, None
+            plant(Path(d._directory), "m", pickle.dumps(("m", "new")))
+            d.sync()
+
+
+def test_sync_while_a_value_is_read(tmp_path: Path) -> None:
+    value = Meddler()
+    value.x = 1  # type: ignore[attr-defined]
+    plant(tmp_path / "x", "m", pickle.dumps(("m", value)))
+    d = NfsDict("x", tmp_path, lazy=True)
+    Meddler.syncs = d
+    assert isinstance(d["m"], Meddler)
+    assert d["m"] == "new"
+    # Within sync() there is no other.
+    eager = NfsDict("x", tmp_path)
+    plant(tmp_path / "x", "m", pickle.dumps(("m", value)))
+    Meddler.syncs = eager
+    with pytest.raises(RuntimeError, match="sync"):
+        eager.sync()
+    assert eager["m"] == "new"
+
+
+def test_keys_that_run_code(tmp_path: Path) -> None:
+    d = NfsDict("x", tmp_path)
+    d.update({f"k{i}": i for i in range(20)})
+
+    class Evil:
+        def __init__(self, key: str) -> None:
+            self.key = key
+
+        def __hash__(self) -> int:
+            d.sync()
+            return hash(self.key)
+
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError
+
+    for i in range(20):
+        evil: Any = Evil(f"k{i}")
+        assert evil not in d and d.get(evil) is None
+        with pytest.raises(KeyError):
+            d[evil]
+        with pytest.raises(KeyError):
+            del d[evil]
+    assert len(d) == 20
+
+
+def test_get_words(tmp_path: Path) -> None:
+    d = NfsDict("x", tmp_path)
+    d["a"] = 1
+    assert d.get(key="a") == 1 and d.get("z", default=3) == 3
+    assert d.get(default=4, key="z") == 4 and d.get(key="z") is None
+    for call in (
+        lambda: d.get(),  # type: ignore[call-arg]
+        lambda: d.get("a", 1, 2),  # type: ignore[call-arg]
+        lambda: d.get("a", key="a"),  # type: ignore[misc]
+        lambda: d.get("a", other=1),  # type: ignore[call-arg]
+        lambda: d.get(default=1),  # type: ignore[call-arg]
+    ):
+        with pytest.raises(TypeError, match="get"):
+            call()
+
+
+def test_sync_by_several_threads(tmp_path: Path) -> None:
+    d = NfsDict("x", tmp_path, durability="none")
+    d.update({f"k{i}": i for i in range(50)})
+    wrong: list[BaseException] = []
+
+    def sync() -> None:
+        try:
+            for _ in range(5):
+                d.sync()
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=sync) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong and len(d) == 50
+
+
+def test_trust_is_asked_again(tmp_path: Path) -> None:
+    """A directory that others may write to later is not trusted then."""
+    d = NfsDict("x", tmp_path)
+    d["a"] = [1]
+    d.sync()
+    os.chmod(file_of(tmp_path / "x", "a").parent, 0o777)
+    with pytest.raises(PermissionError, match="allow_shared"):
+        d.sync()
+    assert d["a"] == [1]
+
+
+def test_no_umask(tmp_path: Path) -> None:
+    """Without a umask nothing is made for others to write to."""
+    mask = os.umask(0)
+    try:
+        d = NfsDict("x", tmp_path)
+        d.update({f"k{i}": [i] for i in range(40)})
+        d.close()
+    finally:
+        os.umask(mask)
+    open_to_all = [
+        path
+        for path in (tmp_path / "x").rglob("*")
+        if path.stat().st_mode & 0o022
+    ]
+    assert not open_to_all
+    assert len(NfsDict("x", tmp_path)) == 40

@@ -26,7 +26,7 @@ peer = pytest.importorskip(
 )
 
 SERIALIZERS = ("pickle", "json")
-KEYS = ["a", "b", "", "ä", "\n\x00\"\\", "k" * 300, "/", "😀", "e\u0301"]
+KEYS = ["a", "b", "", "ä", '\n\x00"\\', "k" * 300, "/", "😀", "e\u0301"]
 
 
 @pytest.fixture(params=SERIALIZERS)
@@ -52,9 +52,13 @@ VALUES = st.recursive(
     | st.integers(-(2**70), 2**70)
     | st.floats(allow_nan=False)
     | st.text(st.characters(codec="utf-8"), max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.text(st.characters(codec="utf-8"), max_size=3), inner, max_size=3
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(st.characters(codec="utf-8"), max_size=3),
+            inner,
+            max_size=3,
+        )
     ),
     max_leaves=5,
 )
@@ -255,8 +259,15 @@ def test_killed_writers(tmp_path: Path, ser: str, peer_reads: bool) -> None:
     for turn in range(8):
         writers = [
             subprocess.Popen(
-                [sys.executable, "-c", textwrap.dedent(WRITER), str(tmp_path),
-                 ser, f"w{turn}{i}", "0"],
+                [
+                    sys.executable,
+                    "-c",
+                    textwrap.dedent(WRITER),
+                    str(tmp_path),
+                    ser,
+                    f"w{turn}{i}",
+                    "0",
+                ],
                 stdout=subprocess.PIPE,
                 text=True,
             )

@@ -281,6 +281,100 @@ def test_a_cache_that_fails_is_empty(tmp_path):
     assert store["a"] == {"x": 1} == store._data_cache["a"]
 
 
+@pytest.mark.parametrize("append_only", [True, False])
+def test_made_again_while_it_reads(append_only, tmp_path):
+    """A key that calls __init__ again takes nothing away that is in use."""
+
+    def parts() -> dict[str, Any]:
+        main = file_dir(tmp_path, append_only=append_only)
+        found: dict[str, Any] = {"main_dict": main, "data_cache": LocalDict()}
+        return found if append_only else {**found, "etag_cache": LocalDict()}
+
+    kind: Any = AppendOnlyDictCached if append_only else MutableDictCached
+    store = kind(**parts())
+
+    class Hook:
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, index: int) -> str:
+            return "a"
+
+        def __iter__(self) -> Any:
+            store.__init__(**parts())
+            return iter(["a"])
+
+    store["a"] = 1
+    for _ in range(3):
+        assert store["a"] == 1 and store[Hook()] == 1
+
+
+class Failing(UserDict):
+    """A cache on a disk that is full, or gone."""
+
+    broken = False
+
+    def fail(self) -> None:
+        if self.broken:
+            raise OSError(28, "No space left on device")
+
+    def __getitem__(self, key: Any) -> Any:
+        self.fail()
+        return super().__getitem__(key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.fail()
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self.fail()
+        super().__delitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self.fail()
+        return super().__contains__(key)
+
+
+@pytest.mark.parametrize("which", ["data_cache", "etag_cache"])
+def test_a_mutable_cache_that_cannot_be_written(which):
+    """What the main store has done is told, whatever a cache says."""
+    failing = Failing()
+    parts: dict[str, Any] = {
+        "main_dict": LocalDict(),
+        "data_cache": LocalDict(),
+        "etag_cache": LocalDict(),
+    }
+    parts[which] = failing
+    store: Any = MutableDictCached(**parts)
+    store["a"] = 1
+    failing.broken = True
+    assert store["a"] == 1
+    store["a"] = 2
+    store["b"] = 3
+    assert store["a"] == 2 and store["b"] == 3
+    assert store.etag("b") == parts["main_dict"].etag("b")
+    store.transform_item("a", transformer=lambda v: v + 1)
+    assert store.pop("b") == 3
+    failing.broken = False
+    assert store["a"] == 3 and store["a"] == 3 and "b" not in store
+    with pytest.raises(KeyError):
+        store["b"]
+
+
+def test_an_append_only_cache_that_cannot_be_written():
+    """The same of the other cache."""
+    failing = Failing(append_only=True)
+    main: Any = LocalDict(append_only=True)
+    store: Any = AppendOnlyDictCached(main_dict=main, data_cache=failing)
+    store["a"] = 1
+    failing.broken = True
+    store["b"] = 2
+    assert store["a"] == 1 and store["b"] == 2 and "b" in store
+    assert "c" not in store
+    failing.broken = False
+    assert store["b"] == 2 == failing["b"]
+
+
 # --- W4: value and etag belong together --------------------------------------
 
 

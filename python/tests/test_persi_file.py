@@ -268,6 +268,8 @@ def test_get_and_setdefault(d):
     assert d.get("a", default=5) == 5
     assert d.get(key="a", default=6) == 6
     assert d.discard(key="a") is False
+    assert d.setdefault(key="named", default=1) == 1
+    assert d.setdefault("named", default=2) == 1
     for call in (d.get, d.etag, d.timestamp, d.discard):
         for words in ({}, {"name": 1}, {"key": "a", "more": 1}):
             with pytest.raises(TypeError):

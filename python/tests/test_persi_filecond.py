@@ -177,6 +177,28 @@ def test_bad_arguments_of_conditions(d):
         d.set_item_if("a", condition=ANY_ETAG, expected_etag="x")
 
 
+def test_values_that_cannot_be_kept_matter_only_if_they_are(d):
+    d["k"] = 1
+    etag = d.etag("k")
+    for bad in (d, lambda: 1):
+        words: Any = {"condition": ETAG_IS_THE_SAME, "expected_etag": OTHER}
+        found = d.set_item_if("k", value=bad, **words)
+        assert (found.condition_was_satisfied, found.new_value) == (False, 1)
+        found = d.setdefault_if("k", default_value=bad, **words)
+        assert (found.condition_was_satisfied, found.new_value) == (False, 1)
+        found = d.setdefault_if("new", default_value=bad, **words)
+        assert (found.condition_was_satisfied, found.new_value) == (False, NA)
+        words["expected_etag"] = etag
+        found = d.setdefault_if("k", default_value=bad, **words)
+        assert found.condition_was_satisfied
+        with pytest.raises((TypeError, AttributeError)):
+            d.set_item_if("k", value=bad, **words)
+        words["expected_etag"] = NA
+        with pytest.raises((TypeError, AttributeError)):
+            d.setdefault_if("new", default_value=bad, **words)
+    assert dict(d.items()) == {("k",): 1}
+
+
 def test_never_retrieve_does_not_open_the_file(d):
     d["a"] = 1
     Path(d._place("a")).write_bytes(b"nonsense")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +129,53 @@ def test_memory_is_given_back(tmp_path):
     tracemalloc.stop()
     # No object of 28 bytes, the least there is, is left by each round.
     assert least < 400 * 28
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "d['a'] = 2",
+        "del d['a']",
+        "d.put_many({'a': 2})",
+        "d.transform_item('a', transformer=lambda v: 3)",
+        "d.setdefault('b', 3)",
+    ],
+)
+def test_control_c_while_another_holds_the_lock(d, call):
+    """Goal: nothing is done, and it does not take until the lock is given up.
+
+    Method: the lock is the directory's flock, held here; the child is sent
+    SIGINT when it has been at it for a second.
+    """
+    program = """
+        import sys
+        from kist.persidict.file_dir_dict import FileDirDict
+        d = FileDirDict(base_dir=sys.argv[1])
+        print("go", flush=True)
+        try:
+            exec(sys.argv[2])
+        except KeyboardInterrupt:
+            sys.exit(7)
+    """
+    d["a"] = 1
+    fd = os.open(d.base_dir, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program), d.base_dir, call],
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"go\n"
+        time.sleep(1)
+        assert child.poll() is None
+        began = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=20) == 7
+        assert time.monotonic() - began < 5
+    os.close(fd)
+    assert dict(d.items()) == {("a",): 1}
+    d["a"] = 2
+    assert [n for n in os.listdir(d.base_dir) if "tmp" in n] == []
 
 
 def test_init_again(tmp_path):

@@ -103,6 +103,9 @@ FLAVOURS: dict[str, Callable[[bytes], bytes]] = {
     "bz2": bz2.compress,
     "xz": lzma.compress,
     "lzma": lambda p: lzma.compress(p, format=lzma.FORMAT_ALONE),
+    "joblib 0.9": lambda p: (
+        b"ZF" + hex(len(p)).encode().ljust(19) + zlib.compress(p, 3)
+    ),
 }
 
 

@@ -9,6 +9,7 @@ import copy
 import gc
 import itertools
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -488,6 +489,27 @@ def test_against_a_dict(seed):
     assert {k.strings: v for k, v in store.get_subdict("a").items()} == sub
 
 
+def test_a_random_key_in_a_tree():
+    """1.4: each as likely as any other, whatever its depth and format."""
+    store: LocalDict[int] = LocalDict()
+    other: LocalDict[int] = LocalDict(
+        backend=store.get_params()["backend"], serialization_format="json"
+    )
+    keys = [("a",), ("b",), ("x", "y", "a"), ("x", "y", "b"), ("z", "a")]
+    for number, key in enumerate(keys):
+        store[key] = number
+        other["other", *key] = 1
+    store["gone", "a"] = 1
+    del store["gone", "a"]
+    assert [store._nth(n) for n in range(5)] == list(store) == keys
+    assert store._nth(5) is None is store._nth(-1)
+    found = [store.random_key() for _ in range(1000)]
+    assert all(type(key) is SafeStrTuple for key in found)
+    assert min(found.count(key) for key in keys) > 140
+    store.clear()
+    assert store.random_key() is None and len(other) == 5
+
+
 def test_changed_while_iterated():
     """An iterator leaves out what was deleted, and does not fail."""
     store: LocalDict[int] = LocalDict()
@@ -501,6 +523,73 @@ def test_changed_while_iterated():
         store.discard(f"k{value + 1}")
     assert seen[:50] == list(range(0, 100, 2))
     assert len(seen) == 50 + 100 and not store
+
+
+def test_keys_of_very_many_components():
+    """A limit that is said, where the C stack would be another."""
+    store: LocalDict[int] = LocalDict(prune_interval=1)
+    store[("a",) * 1001] = 1
+    assert len(store) == 1 and bool(store) and len(list(store)) == 1
+    with pytest.raises(ValueError, match="at most 1001 components"):
+        store[("a",) * 1002] = 1
+    below = store
+    with pytest.raises(ValueError, match="at most 1001 components"):
+        for _ in range(1002):
+            below = below.get_subdict("b")
+    assert ("a",) * 3000 not in store
+    store.discard(("a",) * 1001)
+    store.clear()
+    assert not store
+
+
+def test_code_that_uses_the_iterator():
+    """What runs while a value is copied may not step the same iterator."""
+
+    class Greedy:
+        def __deepcopy__(self, memo: Any) -> Any:
+            if hasattr(self, "iterator"):
+                with pytest.raises(ValueError, match="already executing"):
+                    list(self.iterator)
+            return self
+
+    greedy = Greedy()
+    store: LocalDict[Any] = LocalDict()
+    store["a"] = greedy
+    greedy.iterator = iter(store.values())  # type: ignore[attr-defined]
+    iterator = greedy.iterator  # type: ignore[attr-defined]
+    del store
+    assert next(iterator) is greedy
+    assert list(iterator) == []
+
+
+def test_labels_are_checked_in_c_too():
+    """A subclass with other checks cannot make the iterator go astray."""
+
+    class Lenient(LocalDict[int]):
+        def _process_generic_iter_args(self, result_type: Any) -> None:
+            pass
+
+    store = Lenient()
+    store["a"] = 1
+    for bad, error in (
+        (set(), ValueError),
+        ({"x"}, ValueError),
+        ([], TypeError),
+    ):
+        with pytest.raises(error, match="result_type"):
+            store._generic_iter(bad)  # type: ignore[arg-type]
+
+
+def test_the_base_alone():
+    """kist._core works before kist.persidict was imported."""
+    code = (
+        "from kist._core import LocalBase\n"
+        "base = LocalBase()\n"
+        "base._open(None, 'pkl', False, None, 0)\n"
+        "base['a'] = {1, 2}\n"
+        "assert base['a'] == {1, 2}\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # --- threads (W20) -----------------------------------------------------------

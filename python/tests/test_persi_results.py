@@ -179,6 +179,14 @@ def test_a_result_that_contains_itself():
     assert watch() is None
 
 
+def test_a_long_chain_of_results():
+    """Results within results are taken apart without a deep stack."""
+    result: Any = OperationResult(ETagValue("e"), 1)
+    for _ in range(300_000):
+        result = OperationResult(ETagValue("e"), result)
+    del result
+
+
 def test_subclassing_a_result():
     """A user's own result is not equal to the base's."""
 

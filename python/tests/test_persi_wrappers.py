@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import datetime
 import decimal
+import fractions
 import pickle
 from typing import Any
 
@@ -28,6 +29,7 @@ from kist.persidict import (
     OverlappingMultiDict,
     WriteOnceDict,
 )
+from kist.persidict._same import same_value
 
 NA = ITEM_NOT_AVAILABLE
 ANYWAY: dict[str, Any] = {"condition": ANY_ETAG, "expected_etag": NA}
@@ -246,6 +248,20 @@ def test_consistent(pair):
     assert store.consistency_checks_passed == 1
 
 
+def test_objects_made_while_comparing():
+    """1.10: the ids of objects that are gone stand for nothing."""
+    many = [fractions.Fraction(n, 7) for n in range(8, 80)]
+    for place in range(len(many)):
+        other = [fractions.Fraction(n, 7) for n in range(8, 80)]
+        assert same_value(many, other)
+        other[place] = fractions.Fraction(1, 3)
+        assert not same_value(many, other)
+        points = [Point([n]) for n in range(50)]
+        assert same_value(points, [Point([n]) for n in range(50)])
+        points[place % 50] = Point(["x"])
+        assert not same_value(points, [Point([n]) for n in range(50)])
+
+
 @pytest.mark.parametrize("pair", OTHER_VALUES, ids=repr)
 def test_inconsistent(pair):
     """1.10: other content, or other types, does not; the first stays."""
@@ -317,6 +333,19 @@ def test_overlapping(tmp_path):
     for use in (pickle.dumps, copy.deepcopy, copy.copy):
         with pytest.raises(TypeError, match="cannot be pickled"):
             use(multi)
+
+
+def test_overlapping_own_formats(tmp_path):
+    """1.12: kist's own format keeps any value, not only text."""
+    multi = OverlappingMultiDict(
+        dict_type=FileDirDict,
+        shared_subdicts_params={"base_dir": str(tmp_path)},
+        kist={},
+        txt={},
+    )
+    multi.kist["a"] = {1: [2, (3,)]}
+    assert multi.kist["a"] == {1: [2, (3,)]}
+    assert multi.kist.base_class_for_values is None
 
 
 def test_overlapping_construction():

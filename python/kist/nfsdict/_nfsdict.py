@@ -15,10 +15,18 @@ from kist._core import CorruptError, NfsDictBase
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Literal, Self
     from weakref import ref
+
+    _Pairs = ItemsView[str, Any]
+    _Objects = ValuesView[Any]
+    _Mapping = MutableMapping[str, Any]
+else:
+    # Not subscripted: that would cost a class of their own each.
+    _Pairs = ItemsView
+    _Objects = ValuesView
+    _Mapping = MutableMapping
 
 __all__ = ["CorruptValueError", "NfsDict"]
 
@@ -133,7 +141,7 @@ def _close_all() -> None:
 # --- views -------------------------------------------------------------------
 
 
-class _Items(ItemsView):
+class _Items(_Pairs):
     """Pairs; what was deleted elsewhere since it was listed is left out."""
 
     _mapping: NfsDict
@@ -142,7 +150,7 @@ class _Items(ItemsView):
         return self._mapping._pairs()
 
 
-class _Values(ValuesView):
+class _Values(_Objects):
     """Values; what was deleted elsewhere since it was listed is left out."""
 
     _mapping: NfsDict
@@ -160,7 +168,7 @@ _Values.__name__ = "ValuesView"
 # --- the dict ----------------------------------------------------------------
 
 
-class NfsDict(NfsDictBase, MutableMapping):
+class NfsDict(NfsDictBase, _Mapping):
     """A dict of str keys; each value is a file, in a directory on NFS or not.
 
     Values are read once and kept in memory: a value that was read, or set, is
@@ -231,7 +239,9 @@ class NfsDict(NfsDictBase, MutableMapping):
     def _load(self) -> None:
         if self._arguments[4] and not self._arguments[3]:
             try:
-                from tqdm.auto import tqdm
+                from tqdm.auto import (  # type: ignore[import-untyped]
+                    tqdm,
+                )
             except ImportError:
                 pass
             else:
@@ -278,7 +288,7 @@ class NfsDict(NfsDictBase, MutableMapping):
         """Write the index of keys.  The dict can still be used."""
         self._finish()
 
-    def __enter__(self) -> NfsDict:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -286,7 +296,7 @@ class NfsDict(NfsDictBase, MutableMapping):
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> bool:
+    ) -> Literal[False]:
         self.close()
         return False
 

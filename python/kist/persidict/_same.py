@@ -7,6 +7,10 @@ from typing import Any
 
 __all__ = ["same_value"]
 
+# The pairs met so far, by their ids; kept here, so that no other object gets
+# the id of one that is gone.
+_Met = dict[tuple[int, int], tuple[Any, Any]]
+
 _ATOMS = frozenset((str, int, bool, bytes, type(None)))
 
 
@@ -17,10 +21,10 @@ def same_value(left: Any, right: Any) -> bool:
     of dicts and sets does not count.  Objects are compared by what pickle
     would keep of them; those that it cannot keep, by ``==``.
     """
-    return _same(left, right, set())
+    return _same(left, right, {})
 
 
-def _same(left: Any, right: Any, met: set[tuple[int, int]]) -> bool:
+def _same(left: Any, right: Any, met: _Met) -> bool:
     if left is right:
         return True
     kind = type(left)
@@ -34,7 +38,7 @@ def _same(left: Any, right: Any, met: set[tuple[int, int]]) -> bool:
     pair = id(left), id(right)
     if pair in met:
         return True
-    met.add(pair)
+    met[pair] = left, right
     if kind in (list, tuple):
         return _same_row(left, right, met)
     if kind is dict:
@@ -46,15 +50,13 @@ def _same(left: Any, right: Any, met: set[tuple[int, int]]) -> bool:
     return _same_object(left, right, met)
 
 
-def _same_row(left: Any, right: Any, met: set[tuple[int, int]]) -> bool:
+def _same_row(left: Any, right: Any, met: _Met) -> bool:
     return len(left) == len(right) and all(
         _same(x, y, met) for x, y in zip(left, right, strict=True)
     )
 
 
-def _same_dict(
-    left: dict[Any, Any], right: dict[Any, Any], met: set[tuple[int, int]]
-) -> bool:
+def _same_dict(left: dict[Any, Any], right: dict[Any, Any], met: _Met) -> bool:
     if len(left) != len(right):
         return False
     keys = {key: key for key in right}
@@ -66,7 +68,7 @@ def _same_dict(
     )
 
 
-def _same_object(left: Any, right: Any, met: set[tuple[int, int]]) -> bool:
+def _same_object(left: Any, right: Any, met: _Met) -> bool:
     try:
         mine, theirs = left.__reduce_ex__(4), right.__reduce_ex__(4)
     except Exception:  # noqa: BLE001 - whatever an object says to pickle

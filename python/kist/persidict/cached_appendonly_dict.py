@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from kist._core import AppendCachedBase, NonEmptySafeStrTuple
@@ -92,27 +93,33 @@ class AppendOnlyDictCached(AppendCachedBase, PersiDict[ValueType]):
     # --- items -------------------------------------------------------------
 
     def __contains__(self, key: object) -> bool:
-        return key in self._data_cache or key in self._main
+        with suppress(OSError):
+            if key in self._data_cache:
+                return True
+        return key in self._main
 
     def _read(self, key: NonEmptyPersiDictKey) -> ValueType:
         """d[key], where the base has no shorter way to it."""
         name = NonEmptySafeStrTuple(key)
-        try:
+        with suppress(Exception):
             return self._data_cache[name]
-        except KeyError:
-            value = self._main[name]
+        value = self._main[name]
         self._fill(name, value)
         return value
 
     def _fill(self, key: NonEmptySafeStrTuple, value: ValueType) -> None:
-        """Puts a value into the cache, unless another thread has."""
-        self._data_cache.setdefault_if(
-            key,
-            default_value=value,
-            condition=ANY_ETAG,
-            expected_etag=ITEM_NOT_AVAILABLE,
-            retrieve_value=NEVER_RETRIEVE,
-        )
+        """Puts a value into the cache, unless another thread has.
+
+        A cache that fails is an empty one: what the store has done counts.
+        """
+        with suppress(Exception):
+            self._data_cache.setdefault_if(
+                key,
+                default_value=value,
+                condition=ANY_ETAG,
+                expected_etag=ITEM_NOT_AVAILABLE,
+                retrieve_value=NEVER_RETRIEVE,
+            )
 
     def _filled(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from kist._core import MutableCachedBase, NonEmptySafeStrTuple
@@ -49,7 +50,7 @@ class MutableDictCached(MutableCachedBase, PersiDict[ValueType]):
     data cache, in a format of its own (its name and "_bond"), so that other
     processes that use the same caches profit from them.  Processes that write
     into the caches without making bonds, such as those of persidict, cost a
-    read of the store, and no more.
+    read of the store, and no more.  A cache that fails is an empty one.
     """
 
     _main_dict: PersiDict[ValueType]
@@ -126,12 +127,15 @@ class MutableDictCached(MutableCachedBase, PersiDict[ValueType]):
         self, key: NonEmptySafeStrTuple, value: Any, etag: ETagValue
     ) -> None:
         """Caches what the store has under `etag`, bound to it."""
-        data_etag = _put(self._data_cache, key, value)
-        if data_etag is None:
-            self._bonds.discard(key)
-        else:
-            self._bonds[key] = f"{etag}\n{data_etag}"
-        self._set_cached_etag(key, etag)
+        try:
+            data_etag = _put(self._data_cache, key, value)
+            if data_etag is None:
+                self._bonds.discard(key)
+            else:
+                self._bonds[key] = f"{etag}\n{data_etag}"
+            self._set_cached_etag(key, etag)
+        except Exception:  # noqa: BLE001 - what the store has done counts
+            self._purge_caches(key)
 
     def _set_cached_etag(
         self, key: NonEmptySafeStrTuple, etag: ETagValue
@@ -139,9 +143,10 @@ class MutableDictCached(MutableCachedBase, PersiDict[ValueType]):
         self._etag_cache[key] = etag
 
     def _purge_caches(self, key: NonEmptySafeStrTuple) -> None:
-        self._bonds.discard(key)
-        self._data_cache.discard(key)
-        self._etag_cache.discard(key)
+        for cache in (self._bonds, self._data_cache, self._etag_cache):
+            # What a cache keeps that cannot be changed is not believed.
+            with suppress(Exception):
+                cache.discard(key)
 
     def _synced(
         self,
@@ -157,9 +162,9 @@ class MutableDictCached(MutableCachedBase, PersiDict[ValueType]):
         elif value is not VALUE_NOT_RETRIEVED:
             self._store(name, value, ETagValue(str(etag)))
         elif result.actual_etag != etag:
-            self._bonds.discard(name)
-            self._data_cache.discard(name)
-            self._set_cached_etag(name, ETagValue(str(etag)))
+            self._purge_caches(name)
+            with suppress(Exception):
+                self._set_cached_etag(name, ETagValue(str(etag)))
         return result
 
     # --- items -------------------------------------------------------------
@@ -223,11 +228,11 @@ class MutableDictCached(MutableCachedBase, PersiDict[ValueType]):
         It may be an old one; a condition on it does not hold then.
         """
         name = NonEmptySafeStrTuple(key)
-        try:
+        with suppress(Exception):
             return self._etag_cache[name]
-        except KeyError:
-            etag = self._main_dict.etag(name)
-        self._set_cached_etag(name, etag)
+        etag = self._main_dict.etag(name)
+        with suppress(Exception):
+            self._set_cached_etag(name, etag)
         return etag
 
     def timestamp(self, key: NonEmptyPersiDictKey) -> float:

@@ -17,8 +17,6 @@ from kist.persidict.persi_dict import (
 
 __all__ = ["FileDirDict", "add_long_path_prefix", "drop_long_path_prefix"]
 
-# Formats of any value, beside "pkl" and "json": kist.persidict.formats.
-_OWN_FORMATS = ("kist", "spkl")
 _OWN_PARAMS = {
     "durability": "sync",
     "allow_shared": False,
@@ -91,6 +89,9 @@ class FileDirDict(_Base[ValueType]):
     ValueError if base_dir is a file, or for options out of range.
     """
 
+    # Formats of any value, beside "pkl" and "json": kist.persidict.formats.
+    _own_formats = ("kist", "spkl")
+
     def __init__(
         self,
         *,
@@ -106,7 +107,7 @@ class FileDirDict(_Base[ValueType]):
     ) -> None:
         own = (
             base_class_for_values is None
-            and serialization_format in _OWN_FORMATS
+            and serialization_format in self._own_formats
         )
         PersiDict.__init__(
             self,

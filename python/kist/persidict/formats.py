@@ -75,10 +75,8 @@ def _inflate(data: bytes, limit: int) -> bytes:
     from kist._core import TooBigError
 
     if data.startswith(b"ZF"):
-        # joblib before 0.10: "ZF", the size in hexadecimal, padded.
-        body = data[2:]
-        at = body.index(b"x\x9c") if b"x\x9c" in body else 19
-        data = body[at:]
+        # joblib before 0.10: "ZF", the size in 19 characters, zlib.
+        data = data[21:].removeprefix(b" ")
     plain = bytearray()
     while data:
         machine: _Inflater = _machine_of(data)

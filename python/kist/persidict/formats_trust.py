@@ -37,7 +37,8 @@ def _is_own_group(gid: int) -> bool:
 
 def _why(path: str, found: os.stat_result, is_store: bool) -> str | None:
     """Why others can change names in this directory, or None."""
-    if found.st_uid not in (0, os.geteuid()):
+    # Who owns "/" can do anything; in a user namespace that may not be 0.
+    if found.st_uid not in (0, os.geteuid(), os.stat("/").st_uid):
         return f"{path} is owned by user {found.st_uid}"
     # In a sticky directory such as /tmp others make files, but cannot put
     # their own in place of ours.

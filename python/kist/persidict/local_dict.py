@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kist._core import LocalBase, _RAMBackend
+from kist._core import LocalBase, SafeStrTuple, _RAMBackend
 from kist.persidict.jokers_and_status_flags import ValueType
 from kist.persidict.persi_dict import PersiDict, PersiDictKey
 
@@ -51,6 +51,16 @@ class LocalDict(LocalBase, PersiDict[ValueType]):
         params["backend"] = self._backend
         params["prune_interval"] = self._prune_interval
         return dict(sorted(params.items()))
+
+    def random_key(self) -> SafeStrTuple | None:
+        """A key, each as likely as any other; None if there is none."""
+        import random
+
+        key = None
+        # Others may delete items between the two calls.
+        while key is None and (count := len(self)) > 0:
+            key = self._nth(int(random.random() * count))
+        return key
 
     def get_subdict(self, prefix_key: PersiDictKey) -> LocalDict[ValueType]:
         """A LocalDict of the items below `prefix_key`, shared with this."""

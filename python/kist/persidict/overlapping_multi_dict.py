@@ -47,9 +47,7 @@ class OverlappingMultiDict:
                 **individual,
                 "serialization_format": name,
             }
-            if name not in {"json", "pkl"} and name not in getattr(
-                dict_type, "_own_formats", ()
-            ):
+            if name not in _formats_of_any_value(dict_type):
                 params.setdefault("base_class_for_values", str)
             setattr(self, name, dict_type(**params))
 
@@ -84,3 +82,11 @@ class OverlappingMultiDict:
             "Individual items can be deleted through nested dicts, which are "
             f"available via attributes {self.subdicts_names}"
         )
+
+
+def _formats_of_any_value(dict_type: type) -> set[str]:
+    """The formats that are not only for strings."""
+    for base in dict_type.__mro__:
+        if base.__module__ == "kist.persidict.file_dir_dict":
+            return {"json", "pkl", "kist", "spkl"}
+    return {"json", "pkl"}
