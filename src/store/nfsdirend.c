@@ -68,9 +68,9 @@ static void
 watch(ki_nfsdir *dir)
 {
     if (dir->watch_fd < 0) {
-        dir->watch_fd =
-            ki_dirio->open(dir->root->fd, WATCH,
-                           O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+        dir->watch_fd = ki_dirio->open(
+            dir->root->fd, WATCH, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+            (mode_t)0644 | (dir->mode & (mode_t)022));
     }
     dir->watching = dir->watch_fd >= 0 &&
                     ki_filelock_take(dir->watch_fd, dir->root->path, WATCH_AT,
