@@ -122,7 +122,7 @@ SYSCALLS = dict.fromkeys(
      "faccessat", "stat", "fstat", "fstatat", "lstat", "statx", "statfs",
      "fstatfs", "fcntl", "flock", "lockf", "getrandom", "mkdir", "mkdirat",
      "rmdir", "getdents64", "syncfs", "utimensat", "futimens", "dup2", "dup3"],
-    "ki_io->, ki_dirio-> or ki_file_: os/posix_*io.c alone call the system")
+    "ki_io->, ki_dirio-> or ki_file_: only os/posix_*io.c may call the system")
 
 # file: names of the tables above that it may call after all, and why.
 EXCEPTIONS = {

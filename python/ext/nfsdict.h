@@ -77,6 +77,13 @@ kpy_nfsdict_of(PyObject *object)
     return (kpy_nfsdict *)object;
 }
 
+/* --- the store (nfsdictstore.c) ---------------------------------------------
+ */
+
+/* False with an error set before __init__(), and while the garbage collector
+ * takes the dict apart. */
+bool kpy_nfsdict_is_set_up(const kpy_nfsdict *dict);
+
 /* The open store, for a call that ends with kpy_nfsdict_leave(); NULL with an
  * error set. */
 kpy_nfsstore *kpy_nfsdict_enter(kpy_nfsdict *dict);

@@ -50,7 +50,7 @@ typedef struct ki_root {
     bool remote;             // other machines may change it: NFS
     int64_t lock_timeout_ms; // of the first who opened it
     _Atomic uint32_t forks;  // the process that `fd` was opened in
-    ki_forklatch latch;          // reopening
+    ki_forklatch latch;      // reopening
     pthread_mutex_t writer;  // held with the lock
     int lock_fd;             // of LOCK_NAME, once it was needed; -1
 

@@ -134,9 +134,9 @@ BAD = {
     "stdio in the library": (
         "src/base/bad.c", function("    printf(x);"), 4, "never uses stdio"),
     "system call above os": (
-        "src/log/bad.c", function("    x = fsync(1);"), 4, "posix_io.c"),
+        "src/log/bad.c", function("    x = fsync(1);"), 4, "os/posix_"),
     "system call beside the table": (
-        "src/os/bad.c", function("    x = pread(1);"), 4, "posix_io.c"),
+        "src/os/bad.c", function("    x = pread(1);"), 4, "os/posix_"),
     "unprefixed name crosses files": (
         "src/base/bad.c", function("    x;", "sample"), 2, "crosses files"),
     "static with prefix": (

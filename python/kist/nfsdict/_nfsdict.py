@@ -269,6 +269,26 @@ class NfsDict(NfsDictBase, _Mapping):
     def values(self) -> ValuesView[Any]:
         return _Values(self)
 
+    def pop(self, key: str, *default: Any) -> Any:
+        """Remove the key and give its value, or the default.
+
+        Of several threads and processes that pop a key, one gets the value.
+        """
+        if len(default) > 1:
+            raise TypeError(
+                f"pop expected at most 2 arguments, got {1 + len(default)}"
+            )
+        try:
+            value = self[key]
+            del self[key]
+        except CorruptValueError:
+            raise
+        except KeyError:
+            if not default:
+                raise
+            return default[0]
+        return value
+
     def clear(self) -> None:
         """Delete every key that is listed, whatever its value."""
         for key in list(self):

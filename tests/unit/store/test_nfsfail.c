@@ -379,9 +379,9 @@ test_no_memory(void **state)
         if (allocations_left > 0) {
             break;
         }
-        assert_true(status == KIST_OK || status == KIST_ERR_NOMEM ||
-                    (status == KIST_ERR_IO &&
-                     kist_last_error()->sys_errno == ENOMEM));
+        assert_true(
+            status == KIST_OK || status == KIST_ERR_NOMEM ||
+            (status == KIST_ERR_IO && kist_last_error()->sys_errno == ENOMEM));
         allocations_left = 0;
         KT_OK(kist_store_open_nfs(at.dir, &at.options, &at.store));
         kt_nfs_check(&at, "a", "[\"a\", 1]");
