@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "errors.h"
-#include "fmtjson.h"
 
 /* --- what all methods need
  * ---------------------------------------------------
@@ -79,20 +78,75 @@ kpy_filedict_dump(kpy_filedict *dict, PyObject *value, kist_buf *out)
     return kpy_fmt_dump(dict->state, &dict->fmt, value, out);
 }
 
-/* Whether values that run code may be read: 0, or -1 with PermissionError. */
-static int
-filedict_trust(kpy_filedict *dict)
+#define PRIVATE_MAX 4096 /* directories that are remembered */
+
+static PyObject *
+place_of(kpy_filedict *dict, kist_slice key)
+{
+    return PyObject_CallMethod((PyObject *)dict, "_place", "s#",
+                               (const char *)key.data, (Py_ssize_t)key.size);
+}
+
+/*
+ * Asks Python whether others can write the file of `key`; `known` is False if
+ * only the file itself is left to be looked at.  A new reference to True if
+ * nobody else reaches any file beside it, or NULL with PermissionError.
+ */
+static PyObject *
+ask_private(kpy_filedict *dict, kist_slice key, PyObject *known)
 {
     PyObject *check = kpy_lazy(dict->state, KPY_LAZY_FMT_CHECK_PRIVATE);
-    PyObject *answer =
-        check == NULL ? NULL : PyObject_CallOneArg(check, dict->base_dir);
+    PyObject *place = check == NULL ? NULL : place_of(dict, key);
+    PyObject *answer = NULL;
 
-    if (answer == NULL) {
-        return -1;
+    if (place != NULL) {
+        answer = PyObject_CallFunctionObjArgs(
+            check, dict->base_dir, place, known == NULL ? Py_False : Py_True,
+            NULL);
+        Py_DECREF(place);
     }
-    Py_DECREF(answer);
-    dict->fmt.trusted = true;
-    return 0;
+    return answer;
+}
+
+/*
+ * Whether the value of `key` may run code: 0, or -1 with PermissionError.  A
+ * directory is looked at when it is met first.
+ */
+static int
+filedict_trust(kpy_filedict *dict, kist_slice key)
+{
+    const uint8_t *last = memrchr(key.data, '/', key.size);
+    const Py_ssize_t size =
+        last == NULL ? 0 : last - (const uint8_t *)key.data;
+    PyObject *private = Py_NewRef(dict->private);
+    PyObject *front =
+        PyUnicode_FromStringAndSize((const char *)key.data, size);
+    PyObject *answer = NULL;
+    int result = -1;
+
+    if (front != NULL) {
+        PyObject *known = PyDict_GetItemWithError(private, front);
+
+        if (known == Py_True) {
+            result = 0;
+        }
+        else if (known != NULL || !PyErr_Occurred()) {
+            answer = ask_private(dict, key, known);
+        }
+        if (answer != NULL && known == NULL) {
+            if (PyDict_Size(private) >= PRIVATE_MAX) {
+                PyDict_Clear(private);
+            }
+            result = PyDict_SetItem(private, front, answer);
+        }
+        else if (answer != NULL) {
+            result = 0;
+        }
+    }
+    Py_XDECREF(answer);
+    Py_XDECREF(front);
+    Py_DECREF(private);
+    return result;
 }
 
 /* Adds the path of the file of `key` to the error that is set. */
@@ -105,8 +159,7 @@ note_place(kpy_filedict *dict, kist_slice key)
     PyObject *place;
 
     PyErr_Fetch(&type, &value, &trace);
-    place = PyObject_CallMethod((PyObject *)dict, "_place", "s#",
-                                (const char *)key.data, (Py_ssize_t)key.size);
+    place = place_of(dict, key);
     PyErr_Clear();
     PyErr_Restore(type, value, trace);
     if (place != NULL && PyUnicode_Check(place)) {
@@ -115,17 +168,36 @@ note_place(kpy_filedict *dict, kist_slice key)
     Py_XDECREF(place);
 }
 
+/* The value of `data`; the directory is looked at if reading runs code. */
+static PyObject *
+load_trusted(kpy_filedict *dict, kist_slice key, kist_slice data)
+{
+    kpy_fmt fmt = dict->fmt;
+
+    if (fmt.trusted || !kpy_fmt_runs_code(fmt.kind)) {
+        return kpy_fmt_load(dict->state, &fmt, data);
+    }
+    if (fmt.kind == KPY_FMT_JSON) {
+        // Most JSON builds no objects, whoever wrote it.
+        PyObject *value = kpy_fmt_load(dict->state, &fmt, data);
+
+        if (value != NULL || !PyErr_ExceptionMatches(PyExc_PermissionError)) {
+            return value;
+        }
+        PyErr_Clear();
+    }
+    if (filedict_trust(dict, key) < 0) {
+        return NULL;
+    }
+    fmt.trusted = true;
+    return kpy_fmt_load(dict->state, &fmt, data);
+}
+
 PyObject *
 kpy_filedict_load(kpy_filedict *dict, kist_slice key, kist_slice data)
 {
-    PyObject *value;
+    PyObject *value = load_trusted(dict, key, data);
 
-    if (!dict->fmt.trusted && kpy_fmt_runs_code(dict->fmt.kind) &&
-        (dict->fmt.kind == KPY_FMT_PKL || !kpy_json_is_plain(data)) &&
-        filedict_trust(dict) < 0) {
-        return NULL;
-    }
-    value = kpy_fmt_load(dict->state, &dict->fmt, data);
     if (value == NULL) {
         note_place(dict, key);
         return NULL;

@@ -15,8 +15,11 @@
  *  (1) Methods that stand for others (pop for transform_item, setdefault for
  *      [] and so on) do the short thing only while what they stand for is
  *      this file's own; a patched or overridden method is called.
- *  (2) self->trusted is true only if the user said so, or the directory was
- *      found to be writable by nobody else.
+ *  (2) fmt.trusted is true only if the user said so.  `private` has the
+ *      directories that were found to be writable by nobody else.
+ *  (3) Once there is a store there always is one, and what __init__ puts
+ *      others in place of lives as long as we do (`retired`): what was read
+ *      from here stays good while other Python code, or another thread, runs.
  */
 #ifndef KPY_FILEDICT_H
 #define KPY_FILEDICT_H
@@ -37,8 +40,11 @@ typedef struct kpy_filedict {
     PyObject *base_class; /* a type, or None */
     PyObject *base_dir;   /* str; NULL until _open() */
     PyObject *sign_key;   /* bytes; NULL: none; what fmt.key borrows */
+    PyObject *private;    /* dict: the key's front, up to its last '/': True
+                             if nobody else reaches the files there */
     PyObject *parent;     /* of a subdict: whose `foreign` the store tells */
-    struct kpy_foreign *foreign; /* owned, unless there is a parent */
+    struct kpy_foreign *foreign;  /* owned, unless there is a parent */
+    struct kpy_foreign *reported; /* what the store tells: ours or parent's */
     PyObject *retired; /* what it was before __init__ was called again */
 } kpy_filedict;
 

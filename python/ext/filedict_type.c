@@ -53,33 +53,60 @@ filedict_close(kpy_filedict *dict)
     Py_CLEAR(dict->retired);
 }
 
-/*
- * __init__ may be called again, while another thread is within the store, or
- * a subdict uses it: what there was lives on, in an object that goes when we
- * do.
- */
-static int
-filedict_retire(kpy_filedict *dict)
+/* The fields that _open() and _open_sub() give; `from` keeps nothing. */
+static void
+filedict_move(kpy_filedict *to, kpy_filedict *from)
+{
+    to->store = from->store;
+    to->foreign = from->foreign;
+    to->reported = from->reported;
+    to->parent = from->parent;
+    to->base_class = from->base_class;
+    to->base_dir = from->base_dir;
+    to->sign_key = from->sign_key;
+    to->private = from->private;
+    to->fmt = from->fmt;
+    to->append_only = from->append_only;
+    to->digest_len = from->digest_len;
+    from->store = NULL;
+    from->foreign = NULL;
+    from->parent = NULL;
+    from->base_class = NULL;
+    from->base_dir = NULL;
+    from->sign_key = NULL;
+    from->private = NULL;
+    from->fmt.key = NULL;
+}
+
+/* An object for what is not ours yet, or not any more; NULL: no memory. */
+static kpy_filedict *
+filedict_spare(const kpy_filedict *dict)
 {
     PyTypeObject *type = dict->state->types[KPY_TYPE_FILEDICT];
-    kpy_filedict *old;
+    kpy_filedict *spare = (kpy_filedict *)type->tp_alloc(type, 0);
 
-    if (dict->store == NULL) {
-        filedict_close(dict);
-        return 0;
+    if (spare != NULL) {
+        spare->state = dict->state;
     }
-    old = (kpy_filedict *)type->tp_alloc(type, 0);
+    return spare;
+}
+
+/*
+ * Puts what `fresh` has in place of what there was, which lives on until we
+ * go: __init__ may be called again while another thread is within the store,
+ * or a subdict uses it.  No other code runs in between.
+ */
+static int
+filedict_publish(kpy_filedict *dict, kpy_filedict *fresh)
+{
+    kpy_filedict *old = filedict_spare(dict);
+
     if (old == NULL) {
         return -1;
     }
-    old->state = dict->state;
-    old->store = dict->store;
-    old->foreign = dict->foreign;
-    old->parent = dict->parent;
+    filedict_move(old, dict);
+    filedict_move(dict, fresh);
     old->retired = dict->retired;
-    dict->store = NULL;
-    dict->foreign = NULL;
-    dict->parent = NULL;
     dict->retired = (PyObject *)old;
     return 0;
 }
@@ -92,12 +119,19 @@ filedict_set_up(kpy_filedict *dict, const open_words *words)
         PyErr_SetString(PyExc_TypeError, "the key of signatures is no bytes");
         return -1;
     }
+    dict->foreign = kpy_foreign_new();
+    dict->private = PyDict_New();
+    if (dict->foreign == NULL || dict->private == NULL) {
+        return -1;
+    }
+    dict->reported = dict->foreign;
     dict->append_only = words->append_only != 0;
     dict->digest_len = (unsigned)words->digest_len;
-    Py_XSETREF(dict->base_class, Py_NewRef(words->base_class));
-    Py_XSETREF(dict->base_dir, Py_NewRef(words->base_dir));
-    Py_XSETREF(dict->sign_key,
-               words->sign_key == Py_None ? NULL : Py_NewRef(words->sign_key));
+    dict->base_class = Py_NewRef(words->base_class);
+    dict->base_dir = Py_NewRef(words->base_dir);
+    if (words->sign_key != Py_None) {
+        dict->sign_key = Py_NewRef(words->sign_key);
+    }
     dict->fmt.kind = kpy_fmt_kind_of(words->format);
     dict->fmt.trusted = words->trusted != 0;
     dict->fmt.inflated_max = words->inflated_max > 0
@@ -109,25 +143,38 @@ filedict_set_up(kpy_filedict *dict, const open_words *words)
 
 static kist_status
 open_store(kpy_filedict *dict, const char *path, const char *format,
-           const open_words *words, kist_store_durability durability)
+           kist_store_durability durability)
 {
     kist_store_options options;
+    kist_store *store = NULL;
     kist_status status;
 
     kist_store_options_init(&options);
     options.format = format;
-    options.digest_len = (unsigned)words->digest_len;
+    options.digest_len = dict->digest_len;
     options.append_only = dict->append_only;
     options.durability = durability;
     options.value_size_max = dict->fmt.inflated_max;
     options.lock_timeout_ms = KPY_LOCK_SLICE_MS;
     options.report = kpy_foreign_report;
     options.context = dict->foreign;
-    KPY_UNLOCKED(status, kist_store_open_dir(path, &options, &dict->store));
-    if (status != KIST_OK) {
-        dict->store = NULL;
+    KPY_UNLOCKED(status, kist_store_open_dir(path, &options, &store));
+    if (status == KIST_OK) {
+        dict->store = store;
     }
     return status;
+}
+
+/* The text of a str without NUL, which would end it early; NULL: ValueError.
+ */
+static const char *
+whole_text(const char *text, Py_ssize_t size)
+{
+    if (text != NULL && strlen(text) != (size_t)size) {
+        PyErr_SetString(PyExc_ValueError, "embedded null byte");
+        return NULL;
+    }
+    return text;
 }
 
 /*
@@ -140,7 +187,9 @@ filedict_open(PyObject *self, PyObject *args)
     kpy_filedict *dict = kpy_filedict_of(self);
     kist_store_durability durability;
     PyObject *path = NULL;
+    kpy_filedict *fresh;
     const char *format;
+    Py_ssize_t size;
     open_words words;
     kist_status status;
 
@@ -151,23 +200,31 @@ filedict_open(PyObject *self, PyObject *args)
         durability_of(words.durability, &durability) < 0) {
         return NULL;
     }
-    format = PyUnicode_AsUTF8(words.format);
+    format = PyUnicode_AsUTF8AndSize(words.format, &size);
+    format = whole_text(format, size);
     path = format == NULL ? NULL : PyUnicode_EncodeFSDefault(words.base_dir);
     if (path == NULL) {
         return NULL;
     }
-    if (filedict_retire(dict) == 0) {
-        dict->foreign = kpy_foreign_new();
-    }
-    if (dict->foreign == NULL || filedict_set_up(dict, &words) < 0) {
+    fresh = filedict_spare(dict);
+    if (fresh == NULL ||
+        whole_text(PyBytes_AS_STRING(path), PyBytes_GET_SIZE(path)) == NULL ||
+        filedict_set_up(fresh, &words) < 0) {
+        Py_XDECREF(fresh);
         Py_DECREF(path);
         return NULL;
     }
-    status =
-        open_store(dict, PyBytes_AS_STRING(path), format, &words, durability);
+    status = open_store(fresh, PyBytes_AS_STRING(path), format, durability);
     Py_DECREF(path);
     if (status != KIST_OK) {
-        return kpy_filedict_raise(dict, status, NULL);
+        (void)kpy_filedict_raise(fresh, status, NULL);
+    }
+    else if (filedict_publish(dict, fresh) < 0) {
+        status = KIST_ERR_NOMEM;
+    }
+    Py_DECREF(fresh);
+    if (status != KIST_OK) {
+        return NULL;
     }
     Py_RETURN_NONE;
 }
@@ -179,11 +236,13 @@ filedict_open_sub(PyObject *self, PyObject *args)
 {
     kpy_filedict *dict = kpy_filedict_of(self);
     kpy_filedict *parent;
-    kist_store *store = NULL;
+    kpy_filedict *fresh;
+    kist_store *store;
     PyObject *object;
     PyObject *prefix;
     PyObject *base_dir;
     kist_status status;
+    int result = -1;
     kpy_path path;
 
     if (!PyArg_ParseTuple(args, "O!OU:_open_sub",
@@ -196,24 +255,35 @@ filedict_open_sub(PyObject *self, PyObject *args)
         kpy_path_of_prefix(dict->state, prefix, &path) < 0) {
         return NULL;
     }
-    KPY_UNLOCKED(status, kist_store_sub(parent->store, path.text, &store));
-    kpy_path_done(&path);
-    if (status != KIST_OK) {
-        return kpy_filedict_raise(parent, status, NULL);
-    }
-    if (filedict_retire(dict) < 0) {
-        kist_store_close(store);
+    fresh = filedict_spare(dict);
+    if (fresh == NULL || (fresh->private = PyDict_New()) == NULL) {
+        Py_XDECREF(fresh);
+        kpy_path_done(&path);
         return NULL;
     }
-    dict->store = store;
-    dict->parent = Py_NewRef(object);
-    dict->append_only = parent->append_only;
-    dict->digest_len = parent->digest_len;
-    Py_XSETREF(dict->base_class, Py_NewRef(parent->base_class));
-    Py_XSETREF(dict->base_dir, Py_NewRef(base_dir));
-    Py_XSETREF(dict->sign_key, Py_XNewRef(parent->sign_key));
-    dict->fmt = parent->fmt;
-    dict->fmt.key = dict->sign_key;
+    fresh->parent = Py_NewRef(object);
+    fresh->reported = parent->reported;
+    fresh->append_only = parent->append_only;
+    fresh->digest_len = parent->digest_len;
+    fresh->base_class = Py_NewRef(parent->base_class);
+    fresh->base_dir = Py_NewRef(base_dir);
+    fresh->sign_key = Py_XNewRef(parent->sign_key);
+    fresh->fmt = parent->fmt;
+    fresh->fmt.key = fresh->sign_key;
+    store = parent->store;
+    KPY_UNLOCKED(status, kist_store_sub(store, path.text, &fresh->store));
+    kpy_path_done(&path);
+    if (status != KIST_OK) {
+        fresh->store = NULL;
+        (void)kpy_filedict_raise(parent, status, NULL);
+    }
+    else {
+        result = filedict_publish(dict, fresh);
+    }
+    Py_DECREF(fresh);
+    if (result < 0) {
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -279,6 +349,7 @@ filedict_dealloc(PyObject *self)
     Py_CLEAR(dict->base_class);
     Py_CLEAR(dict->base_dir);
     Py_CLEAR(dict->sign_key);
+    Py_CLEAR(dict->private);
     type->tp_free(self);
     Py_DECREF(type);
 }

@@ -329,6 +329,12 @@ filedict_generic_iter(PyObject *self, PyObject *names)
         return NULL;
     }
     Py_DECREF(checked);
+    // A subclass may have let anything pass.
+    if (!PyAnySet_Check(names)) {
+        PyErr_Format(PyExc_TypeError, "result_type must be a set, not %s",
+                     Py_TYPE(names)->tp_name);
+        return NULL;
+    }
     for (i = 0; i < sizeof(label_names) / sizeof(label_names[0]); i++) {
         PyObject *name = PyUnicode_FromString(label_names[i].name);
         const int has = name == NULL ? -1 : PySet_Contains(names, name);
@@ -338,6 +344,11 @@ filedict_generic_iter(PyObject *self, PyObject *names)
             return NULL;
         }
         labels |= has ? label_names[i].label : 0;
+    }
+    if (labels == 0) {
+        PyErr_SetString(PyExc_ValueError,
+                        "result_type has none of keys, values, timestamps");
+        return NULL;
     }
     return filescan_new(kpy_filedict_of(self), labels);
 }
@@ -481,7 +492,7 @@ ordered(PyObject *self, PyObject *const *args, Py_ssize_t count,
 {
     kpy_filedict *dict = kpy_filedict_of(self);
     kist_store *store = kpy_filedict_store(dict);
-    const Py_ssize_t max_n = count_of(args, count, names);
+    const Py_ssize_t max_n = store == NULL ? -2 : count_of(args, count, names);
     const kist_store_scan_options options = {
         .stats = true,
         .values = label == LABEL_VALUES,
@@ -491,7 +502,7 @@ ordered(PyObject *self, PyObject *const *args, Py_ssize_t count,
     kist_store_scan *scan;
     kist_status status;
 
-    if (store == NULL || max_n == -2) {
+    if (max_n == -2) {
         return NULL;
     }
     if (max_n == 0) {

@@ -3,7 +3,9 @@
  * setdefault), and the files in the directory that are nobody's.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "errors.h"
 #include "filedict.h"
@@ -27,6 +29,7 @@ transforms_itself(PyObject *self)
 static int
 take_item(kpy_filedict *dict, PyObject *key, kpy_path *path, PyObject **value)
 {
+    kist_store *store = dict->store; // __init__ may give it another one
     kist_condition any = {.rule = KIST_IF_ANY, .fetch = KIST_FETCH_ALWAYS};
     kist_condition same = {.rule = KIST_IF_SAME, .fetch = KIST_FETCH_NEVER};
     unsigned long retry = 0;
@@ -36,8 +39,8 @@ take_item(kpy_filedict *dict, PyObject *key, kpy_path *path, PyObject **value)
     int result = -1;
 
     for (;;) {
-        KPY_UNLOCKED(status, kist_store_get_if(dict->store, path->text, &any,
-                                               &data, &outcome));
+        KPY_UNLOCKED(status, kist_store_get_if(store, path->text, &any, &data,
+                                               &outcome));
         if (status != KIST_OK || outcome.found == KIST_FOUND_NONE) {
             result = status == KIST_OK ? 0 : -1;
             break;
@@ -48,8 +51,7 @@ take_item(kpy_filedict *dict, PyObject *key, kpy_path *path, PyObject **value)
         }
         same.expected = outcome.after;
         KPY_UNLOCKED_WRITE(
-            status,
-            kist_store_remove_if(dict->store, path->text, &same, &outcome));
+            status, kist_store_remove_if(store, path->text, &same, &outcome));
         if (status == KIST_OK && outcome.satisfied) {
             result = 1;
             break;
@@ -130,6 +132,7 @@ put_default(kpy_filedict *dict, PyObject *key, PyObject *fallback,
 {
     const kist_condition any = {.rule = KIST_IF_ANY,
                                 .fetch = KIST_FETCH_ALWAYS};
+    kist_store *store = kpy_filedict_store(dict);
     kist_outcome outcome;
     kist_buf given = {0};
     kist_buf data = {0};
@@ -137,13 +140,13 @@ put_default(kpy_filedict *dict, PyObject *key, PyObject *fallback,
     kpy_path path;
 
     *value = NULL;
-    if (kpy_path_of(dict->state, key, &path) < 0) {
+    if (store == NULL || kpy_path_of(dict->state, key, &path) < 0) {
         return -1;
     }
     if (kpy_value_check(dict->state, dict->base_class, fallback) == 0 &&
         kpy_filedict_dump(dict, fallback, &given) == 0) {
         KPY_UNLOCKED_WRITE(status,
-                           kist_store_put_new_if(dict->store, path.text,
+                           kist_store_put_new_if(store, path.text,
                                                  kist_buf_slice(&given), &any,
                                                  &data, &outcome));
         if (status != KIST_OK) {
@@ -306,6 +309,7 @@ haul_list(kpy_filedict *dict, filedict_haul *haul, PyObject *keys,
 static PyObject *
 get_many(kpy_filedict *dict, PyObject *keys, PyObject *fallback)
 {
+    kist_store *store = dict->store;
     kist_status status = KIST_OK;
     PyObject *list = NULL;
     filedict_haul haul;
@@ -316,9 +320,8 @@ get_many(kpy_filedict *dict, PyObject *keys, PyObject *fallback)
         result = haul_key(dict, &haul, PyTuple_GET_ITEM(keys, i));
     }
     if (result == 0) {
-        KPY_UNLOCKED(status,
-                     kist_store_get_many(dict->store, haul.keys, haul.count,
-                                         haul.bufs, haul.statuses));
+        KPY_UNLOCKED(status, kist_store_get_many(store, haul.keys, haul.count,
+                                                 haul.bufs, haul.statuses));
         list = status == KIST_OK ? haul_list(dict, &haul, keys, fallback)
                                  : kpy_filedict_raise(dict, status, NULL);
     }
@@ -391,6 +394,7 @@ haul_pair(kpy_filedict *dict, filedict_haul *haul, PyObject *pair)
 static int
 put_many(kpy_filedict *dict, PyObject *items)
 {
+    kist_store *store = dict->store;
     kist_status status = KIST_OK;
     filedict_haul haul;
     Py_ssize_t i;
@@ -406,8 +410,8 @@ put_many(kpy_filedict *dict, PyObject *items)
     }
     if (result == 0 && haul.made > 0) {
         KPY_UNLOCKED_WRITE(status,
-                           kist_store_put_many(dict->store, haul.keys,
-                                               haul.values, haul.made, NULL));
+                           kist_store_put_many(store, haul.keys, haul.values,
+                                               haul.made, NULL));
     }
     haul_done(&haul);
     if (status != KIST_OK) {
@@ -447,8 +451,9 @@ filedict_put_many(PyObject *self, PyObject *items)
 /* What report() was told, while somebody wants to know: "path\0why\0" ... */
 struct kpy_foreign {
     pthread_mutex_t lock; /* report() comes from any thread, without the GIL */
-    unsigned wanted;
-    bool lost; /* no memory */
+    atomic_long pid;      /* whose lock it is: fork() copies it as it is */
+    atomic_uint wanted;   /* calls of foreign_files() under way */
+    bool lost;            /* no memory */
     kist_buf told;
 };
 
@@ -462,7 +467,27 @@ kpy_foreign_new(void)
         return NULL;
     }
     (void)pthread_mutex_init(&foreign->lock, NULL);
+    atomic_init(&foreign->pid, (long)getpid());
     return foreign;
+}
+
+/*
+ * In a child of fork() the lock may be held by a thread that is not there,
+ * and what was told be half written: all is made anew.  With the GIL; report()
+ * keeps away until the pid is ours.
+ */
+static void
+foreign_adopt(struct kpy_foreign *foreign)
+{
+    const long pid = (long)getpid();
+
+    if (atomic_load(&foreign->pid) != pid) {
+        (void)pthread_mutex_init(&foreign->lock, NULL);
+        memset(&foreign->told, 0, sizeof(foreign->told));
+        foreign->lost = false;
+        atomic_store(&foreign->wanted, 0);
+        atomic_store(&foreign->pid, pid);
+    }
 }
 
 void
@@ -480,8 +505,12 @@ kpy_foreign_report(void *context, const char *path, const char *why)
 {
     struct kpy_foreign *foreign = context;
 
+    if (atomic_load(&foreign->wanted) == 0 ||
+        atomic_load(&foreign->pid) != (long)getpid()) {
+        return;
+    }
     (void)pthread_mutex_lock(&foreign->lock);
-    if (foreign->wanted > 0 &&
+    if (atomic_load(&foreign->wanted) > 0 &&
         (kist_buf_append(&foreign->told, path, strlen(path) + 1) != KIST_OK ||
          kist_buf_append(&foreign->told, why, strlen(why) + 1) != KIST_OK)) {
         foreign->lost = true;
@@ -530,39 +559,39 @@ foreign_dict(const kist_buf *told)
     return dict;
 }
 
-static struct kpy_foreign *
-foreign_of(kpy_filedict *dict)
-{
-    while (dict->parent != NULL) {
-        dict = kpy_filedict_of(dict->parent);
-    }
-    return dict->foreign;
-}
-
 static PyObject *
 filedict_foreign_files(PyObject *self, PyObject *unused)
 {
     kpy_filedict *dict = kpy_filedict_of(self);
-    struct kpy_foreign *foreign = foreign_of(dict);
+    kist_store *store = kpy_filedict_store(dict);
+    struct kpy_foreign *foreign;
     kist_buf told = {0};
     PyObject *answer;
     kist_status status;
     bool lost;
 
     (void)unused;
-    if (kpy_filedict_store(dict) == NULL) {
+    if (store == NULL) {
         return NULL;
     }
+    foreign = dict->reported;
+    foreign_adopt(foreign);
     (void)pthread_mutex_lock(&foreign->lock);
-    foreign->wanted++;
+    atomic_fetch_add(&foreign->wanted, 1);
     (void)pthread_mutex_unlock(&foreign->lock);
-    KPY_UNLOCKED(status, scan_all(dict->store));
+    KPY_UNLOCKED(status, scan_all(store));
     (void)pthread_mutex_lock(&foreign->lock);
-    foreign->wanted--;
-    told = foreign->told;
     lost = foreign->lost;
-    memset(&foreign->told, 0, sizeof(foreign->told));
-    foreign->lost = false;
+    if (atomic_fetch_sub(&foreign->wanted, 1) == 1) {
+        told = foreign->told;
+        memset(&foreign->told, 0, sizeof(foreign->told));
+        foreign->lost = false;
+    }
+    else if (kist_buf_append(&told, foreign->told.data, foreign->told.size) !=
+             KIST_OK) {
+        // The others want it, too.
+        lost = true;
+    }
     (void)pthread_mutex_unlock(&foreign->lock);
     if (status != KIST_OK) {
         answer = kpy_filedict_raise(dict, status, NULL);

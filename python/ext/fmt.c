@@ -175,7 +175,8 @@ deflate(kist_slice plain, kist_buf *out)
 }
 
 static int
-pickle_dump(kpy_state *state, PyObject *value, kist_buf *out)
+pickle_dump(kpy_state *state, const kpy_fmt *fmt, PyObject *value,
+            kist_buf *out)
 {
     PyObject *dumps = kpy_lazy(state, KPY_LAZY_PICKLE_DUMPS);
     PyObject *protocol = PyLong_FromLong(PICKLE_PROTOCOL);
@@ -188,7 +189,18 @@ pickle_dump(kpy_state *state, PyObject *value, kist_buf *out)
         pickled = PyObject_Vectorcall(
             dumps, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
-    if (pickled != NULL) {
+    if (pickled != NULL && !PyBytes_Check(pickled)) {
+        PyErr_SetString(PyExc_TypeError, "pickle.dumps() gave no bytes");
+    }
+    else if (pickled != NULL &&
+             (size_t)PyBytes_GET_SIZE(pickled) > fmt->inflated_max) {
+        // It could never be read again.
+        PyErr_Format(state->errors[KPY_ERROR_TOOBIG],
+                     "the pickle of the value is %zd bytes, inflated_max is "
+                     "%zu",
+                     PyBytes_GET_SIZE(pickled), fmt->inflated_max);
+    }
+    else if (pickled != NULL) {
         const kist_slice plain = kist_bytes(PyBytes_AS_STRING(pickled),
                                             (size_t)PyBytes_GET_SIZE(pickled));
 
@@ -369,7 +381,7 @@ signed_dump(kpy_state *state, const kpy_fmt *fmt, PyObject *value,
 
     if (append(out, MAGIC_SPKL, MAGIC_SIZE) < 0 ||
         append(out, room, MAC_SIZE) < 0 ||
-        pickle_dump(state, value, out) < 0) {
+        pickle_dump(state, fmt, value, out) < 0) {
         return -1;
     }
     mac = mac_of(
@@ -554,7 +566,7 @@ kpy_fmt_dump(kpy_state *state, const kpy_fmt *fmt, PyObject *value,
 {
     switch (fmt->kind) {
     case KPY_FMT_PKL:
-        return pickle_dump(state, value, out);
+        return pickle_dump(state, fmt, value, out);
     case KPY_FMT_JSON:
         return json_dump(state, value, out);
     case KPY_FMT_SPKL:

@@ -105,10 +105,7 @@ class FileDirDict(_Base[ValueType]):
         sign_key_file: str | os.PathLike[str] | None = None,
         inflated_max: int | None = None,
     ) -> None:
-        own = (
-            base_class_for_values is None
-            and serialization_format in self._own_formats
-        )
+        own = serialization_format in self._own_formats
         PersiDict.__init__(
             self,
             append_only=append_only,
@@ -121,6 +118,8 @@ class FileDirDict(_Base[ValueType]):
         if digest_len < 0:
             raise ValueError("digest_len must be non-negative")
         path = os.path.abspath(str(base_dir))
+        if "\0" in path:
+            raise ValueError("embedded null byte in base_dir")
         if os.path.isfile(path):
             raise ValueError(f"{path} is a file, not a directory.")
         self._digest_len = digest_len
