@@ -3,10 +3,13 @@
  *
  *   name   bytes                                   reading may run code
  *   pkl    pickle protocol 4 in an LZ4 frame       yes
- *   json   jsonpickle's JSON, 4 spaces             with py/object and the like
- *   spkl   "kist-sig" HMAC-SHA256 pkl              no: the key's owner wrote
- * it kist   "kist-val" one packed item, kist/pack.h no other  the UTF-8 of
- * str(value)                 no
+ *   json   jsonpickle's JSON, 4 spaces             for py/object and such
+ *   spkl   "kist-sig", HMAC-SHA256, a pkl          no: the key's owner signed
+ *   kist   "kist-val", one item of kist/pack.h     no
+ *   other  the UTF-8 of str(value)                 no
+ *
+ * A signature is of the value, not of its place: who may write can put one
+ * signed value where another was.
  *
  * Reading pkl takes all that joblib.load takes: raw pickles, gzip, zlib, bz2,
  * xz, any LZ4 frame, and joblib's arrays.  What is rare is done in Python, by
