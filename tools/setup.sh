@@ -5,7 +5,7 @@
 set -eu
 
 build="gcc make cmake ninja-build pkg-config libc6-dev libxxhash-dev libjansson-dev"
-test="python3 git clang libclang-rt-14-dev llvm clang-format libcmocka-dev libfuse3-dev fuse3 e2fsprogs xfsprogs procps util-linux"
+test="python3 git strace clang libclang-rt-14-dev llvm clang-format libcmocka-dev libfuse3-dev fuse3 e2fsprogs xfsprogs procps util-linux"
 python="python3 python3-dev python3-venv libpython3.11-testsuite"
 demo="python3 python3-dev python3-venv libsqlite3-dev liblmdb-dev"
 bench="python3 python3-dev python3-venv python3-matplotlib liblmdb-dev librocksdb-dev libsqlite3-dev libtkrzw-dev libgdbm-dev"
